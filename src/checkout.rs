@@ -1,0 +1,1 @@
+//! The commit that is checked out.

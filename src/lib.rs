@@ -1,0 +1,13 @@
+//! slipway: from a commit to running pods on EKS, explained and undone when it fails.
+
+pub mod aws;
+pub mod checkout;
+pub mod cluster;
+pub mod docker;
+pub mod error;
+pub mod github;
+pub mod http;
+pub mod image;
+pub mod names;
+pub mod registry;
+pub mod rollout;
