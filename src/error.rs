@@ -248,6 +248,30 @@ impl Failure {
     }
 }
 
+/// What an optional right, or an optional request, did not show. It never fails a run: the report
+/// says what it decided without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// What was not seen: "nodes".
+    pub what: String,
+    /// Why: "may not list".
+    pub why: String,
+}
+
+impl Unseen {
+    /// Names what was not seen, and why.
+    #[must_use]
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+}
+
+impl std::fmt::Display for Unseen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "not seen: {} ({})", self.what, self.why)
+    }
+}
+
 /// How loud something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
