@@ -5,6 +5,7 @@ pub mod checkout;
 pub mod cluster;
 pub mod docker;
 pub mod error;
+pub mod explain;
 pub mod github;
 pub mod http;
 pub mod image;
