@@ -109,6 +109,7 @@ codes! {
     AwsExpired = "SW-AWS-EXPIRED",
     AwsClock = "SW-AWS-CLOCK",
     AwsAccount = "SW-AWS-ACCOUNT",
+    AwsRole = "SW-AWS-ROLE",
     AwsReach = "SW-AWS-REACH",
     AwsAnswer = "SW-AWS-ANSWER",
     EcrMissing = "SW-ECR-MISSING",
@@ -246,6 +247,16 @@ impl Failure {
         self.next.push(line.into());
         self
     }
+}
+
+/// Something that would have helped and could not be read: it never fails a run by itself, and is
+/// told as "not seen: WHAT (BECAUSE)".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// What was not seen, for example "nodes".
+    pub what: String,
+    /// Why not, for example "may not list".
+    pub because: String,
 }
 
 /// How loud something is.
