@@ -109,6 +109,7 @@ codes! {
     AwsExpired = "SW-AWS-EXPIRED",
     AwsClock = "SW-AWS-CLOCK",
     AwsAccount = "SW-AWS-ACCOUNT",
+    AwsRole = "SW-AWS-ROLE",
     AwsReach = "SW-AWS-REACH",
     AwsAnswer = "SW-AWS-ANSWER",
     EcrMissing = "SW-ECR-MISSING",
@@ -255,20 +256,20 @@ pub struct Unseen {
     /// What was not seen: "nodes".
     pub what: String,
     /// Why: "may not list".
-    pub why: String,
+    pub because: String,
 }
 
 impl Unseen {
     /// Names what was not seen, and why.
     #[must_use]
-    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), why: why.into() }
+    pub fn new(what: impl Into<String>, because: impl Into<String>) -> Self {
+        Self { what: what.into(), because: because.into() }
     }
 }
 
 impl std::fmt::Display for Unseen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "not seen: {} ({})", self.what, self.why)
+        write!(f, "not seen: {} ({})", self.what, self.because)
     }
 }
 
