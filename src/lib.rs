@@ -10,4 +10,5 @@ pub mod http;
 pub mod image;
 pub mod names;
 pub mod registry;
+pub mod report;
 pub mod rollout;
