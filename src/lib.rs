@@ -11,4 +11,5 @@ pub mod http;
 pub mod image;
 pub mod names;
 pub mod registry;
+pub mod report;
 pub mod rollout;
