@@ -302,15 +302,6 @@ pub struct Told {
     pub next: Vec<String>,
 }
 
-/// Something that an optional right would have shown: the run goes on without it and says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unseen {
-    /// What could not be seen: `nodes`.
-    pub what: String,
-    /// Why not: `may not list`.
-    pub because: String,
-}
-
 /// Others' words: in double quotes, on one line, without control characters, cut with `...`.
 #[must_use]
 pub fn quoted(text: &str) -> String {

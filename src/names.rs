@@ -502,7 +502,10 @@ mod tests {
     fn names_parse_or_say_what_they_should_look_like() {
         assert_eq!("9F2C1E4".parse::<CommitPrefix>().unwrap().as_str(), "9f2c1e4");
         assert_eq!("9f2c1e4".parse::<CommitSha>(), Err("a commit is 40 hex digits".into()));
-        assert_eq!("ap-northeast".parse::<Region>(), Err("a region looks like `ap-northeast-2`".into()));
+        assert_eq!(
+            "ap-northeast".parse::<Region>(),
+            Err("a region looks like `ap-northeast-2`".into())
+        );
         assert_eq!("us-gov-west-1".parse::<Region>().unwrap().as_str(), "us-gov-west-1");
         assert!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web".parse::<Repository>().is_ok());
         assert!("Web".parse::<Repository>().is_err());
