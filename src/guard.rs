@@ -4,7 +4,7 @@
 //! defeats it altogether. Here the newest commit ever attempted stands on the workload itself.
 
 use crate::error::{Code, Failure};
-use crate::github::Ancestry;
+use crate::github::api::Ancestry;
 use crate::names::CommitSha;
 use crate::record::{Mark, Newest};
 
