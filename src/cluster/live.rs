@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::owners::{self, Owner};
@@ -189,4 +189,10 @@ fn selector(selector: &LabelSelector) -> String {
         }
     });
     labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// Whether that uid is the controlling owner of an object.
+pub(super) fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
+    let owners = meta.owner_references.iter().flatten();
+    owners.into_iter().any(|o| o.uid == uid && o.controller != Some(false))
 }

@@ -6,12 +6,14 @@
 //! (TLS, proxy, connections) and does its own asking, so that every answer has our words.
 
 pub mod access;
+mod connect;
 pub mod containers;
 pub mod feed;
 pub mod fit;
 pub mod health;
 pub mod landing;
 pub mod live;
+mod near;
 pub mod owners;
 pub mod patch;
 pub mod reads;
