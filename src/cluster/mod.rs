@@ -31,7 +31,7 @@ pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};
 pub use landing::{Group, Landing, constrained, landing, landing_groups, on_fargate, platforms};
 pub use live::{Live, LiveContainer, Strategy};
-pub use owners::Owner;
+pub use owners::{Owner, last_image_manager};
 pub use patch::{Op, Patch};
 pub use rights::{RIGHTS, Right};
 pub use write::PatchAnswer;
