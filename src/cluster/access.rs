@@ -68,8 +68,8 @@ pub struct Pace {
     pub connect: Duration,
     /// For a whole answer that is no watch.
     pub answer: Duration,
-    /// How often a read is asked in all.
-    pub tries: u32,
+    /// A read that does not get through is tried again for this long.
+    pub window: Duration,
     /// The first wait between two tries; it doubles.
     pub first_wait: Duration,
     /// The longest wait between two tries, also of a watch.
@@ -87,7 +87,7 @@ impl Default for Pace {
         Self {
             connect: Duration::from_secs(10),
             answer: Duration::from_secs(20),
-            tries: 5,
+            window: Duration::from_secs(30),
             first_wait: Duration::from_millis(300),
             longest_wait: Duration::from_secs(8),
             watch: Duration::from_secs(60),

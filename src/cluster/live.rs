@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::owners::{self, Owner};
@@ -189,4 +189,102 @@ fn selector(selector: &LabelSelector) -> String {
         }
     });
     labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// Whether that uid is the controlling owner of an object.
+pub(super) fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
+    let owners = meta.owner_references.iter().flatten();
+    owners.into_iter().any(|o| o.uid == uid && o.controller != Some(false))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A Deployment of 3 with an init container, a sidecar and an app.
+    pub(in crate::cluster) fn deployment() -> Value {
+        json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", "resourceVersion": "100", "generation": 4,
+                "annotations": {"deployment.kubernetes.io/revision": "17", "slipway.dev/run": "4711"}},
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}},
+                "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                    "initContainers": [{"name": "migrate", "image": "ecr/web:old"}, {"name": "proxy", "image": "envoy:1", "restartPolicy": "Always"}],
+                    "containers": [{"name": "app", "image": "ecr/web:old"}]}}},
+            "status": {"observedGeneration": 4, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3}
+        })
+    }
+
+    pub(in crate::cluster) fn live_of(change: impl FnOnce(&mut Deployment)) -> Live {
+        let mut object: Deployment = serde_json::from_value(deployment()).unwrap();
+        change(&mut object);
+        Live::of(object)
+    }
+
+    pub(in crate::cluster) fn live() -> Live {
+        live_of(|_| ())
+    }
+
+    #[test]
+    fn a_deployment_is_read_with_its_defaults() {
+        let live = live();
+        assert_eq!((live.replicas, live.generation, live.observed, live.paused), (3, 4, 4, false));
+        assert_eq!((live.revision, live.selector.as_str()), (Some(17), "app=web"));
+        let kinds: Vec<_> =
+            live.containers.iter().map(|c| (c.name.as_str(), c.init, c.sidecar, c.index)).collect();
+        assert_eq!(
+            kinds,
+            [("migrate", true, false, 0), ("proxy", true, true, 1), ("app", false, false, 0)]
+        );
+        let bare = live_of(|d| d.spec.as_mut().unwrap().replicas = None);
+        assert_eq!(bare.replicas, 1);
+    }
+
+    #[test]
+    fn the_strategy_is_resolved_as_the_controller_does() {
+        let rows = [
+            (json!(null), 3, Strategy::Rolling { surge: 1, unavailable: 0 }),
+            (json!({"type": "Recreate"}), 3, Strategy::Recreate),
+            (
+                json!({"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}),
+                10,
+                Strategy::Rolling { surge: 3, unavailable: 2 },
+            ),
+            (
+                json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}),
+                3,
+                Strategy::Rolling { surge: 0, unavailable: 1 },
+            ),
+            (
+                json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}}),
+                3,
+                Strategy::Rolling { surge: 0, unavailable: 1 },
+            ),
+            (
+                json!({"rollingUpdate": {"maxSurge": 2, "maxUnavailable": "100%"}}),
+                3,
+                Strategy::Rolling { surge: 2, unavailable: 3 },
+            ),
+        ];
+        for (given, replicas, expected) in rows {
+            let live = live_of(|d| {
+                let spec = d.spec.as_mut().unwrap();
+                (spec.strategy, spec.replicas) =
+                    (serde_json::from_value(given.clone()).unwrap(), Some(replicas));
+            });
+            assert_eq!(live.strategy, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_selector_is_written_as_a_list_request_takes_it() {
+        let given = json!({"matchLabels": {"app": "web", "tier": "front"}, "matchExpressions": [
+            {"key": "zone", "operator": "In", "values": ["a", "b"]}, {"key": "old", "operator": "NotIn", "values": ["1"]},
+            {"key": "team", "operator": "Exists"}, {"key": "canary", "operator": "DoesNotExist"}]});
+        let selector: LabelSelector = serde_json::from_value(given).unwrap();
+        assert_eq!(
+            super::selector(&selector),
+            "app=web,tier=front,zone in (a,b),old notin (1),team,!canary"
+        );
+    }
 }

@@ -6,12 +6,14 @@
 //! (TLS, proxy, connections) and does its own asking, so that every answer has our words.
 
 pub mod access;
+mod connect;
 pub mod containers;
 pub mod feed;
 pub mod fit;
 pub mod health;
 pub mod landing;
 pub mod live;
+mod near;
 pub mod owners;
 pub mod patch;
 pub mod reads;
@@ -29,7 +31,7 @@ pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};
 pub use landing::{Group, Landing, constrained, landing, landing_groups, on_fargate, platforms};
 pub use live::{Live, LiveContainer, Strategy};
-pub use owners::Owner;
+pub use owners::{Owner, last_image_manager};
 pub use patch::{Op, Patch};
 pub use rights::{RIGHTS, Right};
 pub use write::PatchAnswer;
