@@ -202,6 +202,30 @@ impl Code {
     }
 }
 
+impl Code {
+    /// Whether the cause lies in the image or in what it was told to do, so that shipping it again
+    /// unchanged would fail again. What lies around it (a role, a Secret, room) can be mended there.
+    #[must_use]
+    pub fn blames_the_image(self) -> bool {
+        matches!(
+            self,
+            Self::StartPlatform
+                | Self::StartFormat
+                | Self::StartCommand
+                | Self::StartDenied
+                | Self::StartHook
+                | Self::PullPlatform
+                | Self::CrashExit
+                | Self::CrashDone
+                | Self::CrashMemory
+                | Self::CrashSignal
+                | Self::ProbeReady
+                | Self::ProbeStartup
+                | Self::ProbeLive
+        )
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

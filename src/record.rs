@@ -64,8 +64,11 @@ pub enum Fate {
     Rolling,
     /// It was ready and baked.
     Healthy,
-    /// It failed with this code and was taken back.
+    /// It failed with this code for a reason of its own, or a person took it back: it ships again
+    /// only on purpose.
     Withdrawn(String),
+    /// It failed with this code for a reason around it: it may ship again as it is.
+    Failed(String),
     /// Its run was cancelled.
     Unwatched,
 }
@@ -140,7 +143,7 @@ impl Record {
         let same = |entry: &&Entry| entry.commit == commit || Some(&entry.digest) == digest;
         match &self.history.iter().find(same)?.fate {
             Fate::Withdrawn(code) => Some(code),
-            Fate::Rolling | Fate::Healthy | Fate::Unwatched => None,
+            Fate::Rolling | Fate::Healthy | Fate::Failed(_) | Fate::Unwatched => None,
         }
     }
 
@@ -186,12 +189,32 @@ impl Record {
         digest: Option<&Digest>,
         mark: &Mark,
     ) -> Annotations {
-        let history = self.with_fate(failed_run, &Fate::Withdrawn(code.to_string()), None);
-        let mut set = write(&history);
+        let fate = if code.blames_the_image() {
+            Fate::Withdrawn(code.to_string())
+        } else {
+            Fate::Failed(code.to_string())
+        };
+        let mut set = write(&self.with_fate(failed_run, &fate, None));
         set.insert(format!("{PREFIX}run"), format!("{}-back", mark.run));
         set.insert(format!("{PREFIX}commit"), commit.unwrap_or_default().into());
         set.insert(format!("{PREFIX}digest"), digest.map_or_else(String::new, ToString::to_string));
         set
+    }
+
+    /// The annotations of the patch that goes back to an earlier commit on purpose: what serves now is
+    /// withdrawn, and the high-water mark stays.
+    #[must_use]
+    pub fn going_back(&self, commit: &str, digest: &Digest, mark: &Mark) -> Annotations {
+        let serving = self.commit.clone();
+        let mut taken_back = self.clone();
+        for entry in taken_back
+            .history
+            .iter_mut()
+            .filter(|entry| Some(&entry.commit) == serving.as_ref() && entry.commit != commit)
+        {
+            entry.fate = Fate::Withdrawn("by hand".into());
+        }
+        taken_back.setting(commit, digest, mark, false)
     }
 
     /// The annotations that say how a run ended.

@@ -59,6 +59,13 @@ pub enum Event {
         /// What it did: `linux/amd64, 182 MB`.
         text: String,
     },
+    /// A step tries something again, and why.
+    Again {
+        /// Which.
+        step: Step,
+        /// What, when and why: `layer sha256:0123456789ab again in 0.4 s: 503`.
+        text: String,
+    },
     /// What a rollout moves, for the summary: said after the patch, printed nowhere in the log.
     Deployed(Deployed),
     /// Where a rollout stands. May be said on every tick: a line is printed on change, and as a
