@@ -153,6 +153,7 @@ codes! {
     PullLogin = "SW-PULL-LOGIN",
     PullReach = "SW-PULL-REACH",
     PullName = "SW-PULL-NAME",
+    PullDigest = "SW-PULL-DIGEST",
     PullOther = "SW-PULL-OTHER",
     StartPlatform = "SW-START-PLATFORM",
     StartFormat = "SW-START-FORMAT",

@@ -10,9 +10,20 @@ use serde::Serialize;
 
 use crate::names::{Digest, Platform};
 
+mod change;
 mod diagnosis;
+mod finding;
 mod judge;
+mod kinds;
 mod memory;
+mod pods;
+mod progress;
+mod ready;
+mod template;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod words;
 
 pub use diagnosis::diagnose;
 pub use judge::judge;
