@@ -46,7 +46,7 @@ impl Door {
 
     /// Writes a line of our own.
     pub fn line(&mut self, text: &str) {
-        self.put(&[defused(text)]);
+        self.put(&[own_line(text)]);
     }
 
     /// Writes to the log as it is: for a terminal's redrawing, never for others' words.
@@ -187,8 +187,9 @@ pub(super) fn token() -> String {
     format!("{:016x}{:016x}", one.hash_one("fence"), two.hash_one("fence"))
 }
 
-/// A line of ours that carries others' words in it must not begin or hold a command.
-fn defused(text: &str) -> String {
+/// A line of ours that may carry others' words: it neither begins with a command nor holds one.
+#[must_use]
+pub fn own_line(text: &str) -> String {
     let line = text.replace(['\n', '\r'], " ").replace("##[", "## [");
     if line.trim_start().starts_with("::") { format!("| {line}") } else { line }
 }
@@ -223,5 +224,8 @@ fn worth_masking(value: &str) -> bool {
     value.chars().count() >= SHORTEST_MASK
         && !COMMON.contains(&plain.as_str())
         && value.parse::<crate::names::Region>().is_err()
-        && value.chars().any(|c| Some(c) != value.chars().next())
+        && value.chars().any(|c| !value.starts_with(c))
 }
+
+#[cfg(test)]
+mod tests;
