@@ -10,7 +10,7 @@ use crate::inputs::{Inputs, Intent, Target};
 use crate::names::Digest;
 use crate::plan::{self, ImageChange, Plan, Run, workload};
 use crate::publish::Published;
-use crate::record::Record;
+use crate::record::{HighWater, Record};
 use crate::restore::{self, RestorePoint};
 use crate::survey::place::Place;
 
@@ -129,11 +129,11 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         )
         .next("run again: the plan has to be made anew"));
     }
-    let moves_mark = still_newest(gate, place)?;
+    let water = still_newest(gate, place)?;
     let images = workload::images(gate.inputs, gate.change, image, &published.uri, &place.sets);
     let (commit, digest, mark) = (gate.plan.commit.tag(), &published.digest, &gate.run.mark);
     let annotations = match gate.inputs.intent {
-        Intent::Ship => place.record.setting(commit.as_str(), digest, mark, moves_mark),
+        Intent::Ship => place.record.setting(commit.as_str(), digest, mark, water),
         Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
     };
     let patch = Patch::images(&place.live, &images, &annotations)?;
@@ -163,14 +163,14 @@ fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>
 }
 
 /// The stale guard once more: somebody may have shipped a newer commit while we pushed.
-fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<bool, Failure> {
+fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
     if gate.inputs.intent != Intent::Ship {
-        return Ok(false);
+        return Ok(HighWater::Stays);
     }
     match workload::answer(&gate.plan.commit, place, gate.run) {
-        Answer::Pass(moves) => Ok(moves),
-        Answer::Warn(_) => Ok(true),
-        Answer::Refuse(failure) if gate.inputs.allows(failure.code) => Ok(false),
+        Answer::Pass(water) => Ok(water),
+        Answer::Warn(_) => Ok(HighWater::Unproven),
+        Answer::Refuse(failure) if gate.inputs.allows(failure.code) => Ok(HighWater::Stays),
         Answer::Refuse(failure) => Err(*failure),
     }
 }

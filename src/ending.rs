@@ -55,7 +55,7 @@ impl Words<'_> {
         &self,
         ended: &Ended,
         failed: &Failed,
-        back: Option<(&RestorePoint, Back)>,
+        back: Option<(RestorePoint, Back)>,
         in_ecr: Option<bool>,
     ) -> Close {
         let Some((point, back)) = back else { return self.nothing_to_restore(ended, failed) };
@@ -69,9 +69,9 @@ impl Words<'_> {
                 );
                 close(Ending::RolledBack, Severity::Error, self.not_updated(failed), now)
             }
-            Back::Serves { progress, .. } => self.gone_from_ecr(failed, point, &progress),
+            Back::Serves { progress, .. } => self.gone_from_ecr(failed, &point, &progress),
             Back::Incomplete { progress, failure } => {
-                self.not_back(failed, point, &progress, &failure, in_ecr)
+                self.not_back(failed, &point, &progress, &failure, in_ecr)
             }
             Back::NotWritten(failure) => {
                 let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
@@ -207,7 +207,7 @@ impl Words<'_> {
         &self,
         ended: &Ended,
         signal: Signal,
-        back: Option<(&RestorePoint, Back)>,
+        back: Option<(RestorePoint, Back)>,
     ) -> Close {
         let seconds = ended.at.as_secs();
         let what = format!(

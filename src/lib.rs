@@ -16,6 +16,7 @@ pub mod http;
 pub mod image;
 pub mod inputs;
 pub mod names;
+pub mod pipeline;
 pub mod plan;
 pub mod publish;
 pub mod record;

@@ -51,9 +51,24 @@ impl Mark {
 pub struct Newest {
     /// The commit, whole.
     pub commit: String,
+    /// The newest commit before it, where it was proven to come after that one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead_of: Option<String>,
     /// The run.
     #[serde(flatten)]
     pub mark: Mark,
+}
+
+/// What becomes of the high-water mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HighWater {
+    /// It stays.
+    Stays,
+    /// It moves to our commit, which is proven to come after it.
+    Proven,
+    /// It moves to our commit, though nothing proves an order.
+    Unproven,
 }
 
 /// How a rollout ended.
@@ -147,14 +162,14 @@ impl Record {
         }
     }
 
-    /// The annotations of the patch that sets an image. `is_newest` moves the high-water mark.
+    /// The annotations of the patch that sets an image.
     #[must_use]
     pub fn setting(
         &self,
         commit: &str,
         digest: &Digest,
         mark: &Mark,
-        is_newest: bool,
+        water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
         history.insert(
@@ -171,8 +186,10 @@ impl Record {
         set.insert(format!("{PREFIX}commit"), commit.into());
         set.insert(format!("{PREFIX}digest"), digest.to_string());
         set.insert(format!("{PREFIX}run"), mark.run.clone());
-        if is_newest || self.newest.is_none() {
-            let newest = Newest { commit: commit.into(), mark: mark.clone() };
+        if water != HighWater::Stays || self.newest.is_none() {
+            let before = self.newest.as_ref().filter(|_| water == HighWater::Proven);
+            let ahead_of = before.map(|newest| newest.commit.clone());
+            let newest = Newest { commit: commit.into(), ahead_of, mark: mark.clone() };
             insert_json(&mut set, "newest", &newest);
         }
         set
@@ -214,7 +231,7 @@ impl Record {
         {
             entry.fate = Fate::Withdrawn("by hand".into());
         }
-        taken_back.setting(commit, digest, mark, false)
+        taken_back.setting(commit, digest, mark, HighWater::Stays)
     }
 
     /// The annotations that say how a run ended.
@@ -270,12 +287,14 @@ mod tests {
         let (good, bad) = (Digest::of(b"good"), Digest::of(b"bad"));
         let one = applied(
             Annotations::new(),
-            Record::default().setting("aaaaaaa1", &good, &mark("1.1"), true),
+            Record::default().setting("aaaaaaa1", &good, &mark("1.1"), HighWater::Proven),
         );
         let one =
             applied(one.clone(), Record::read(&one).ending("1.1", &Fate::Healthy, Some("17")));
-        let two =
-            applied(one.clone(), Record::read(&one).setting("bbbbbbb2", &bad, &mark("2.1"), true));
+        let two = applied(
+            one.clone(),
+            Record::read(&one).setting("bbbbbbb2", &bad, &mark("2.1"), HighWater::Proven),
+        );
         let back = Record::read(&two).restoring(
             "2.1",
             Code::CrashExit,
@@ -317,7 +336,7 @@ mod tests {
                 &format!("commit-{n}"),
                 &digest,
                 &mark(&n.to_string()),
-                true,
+                HighWater::Proven,
             );
             annotations = applied(annotations, set);
         }

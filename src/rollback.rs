@@ -1,6 +1,6 @@
 //! Puts the restore point back and verifies that too; says plainly when it could not.
 //!
-//! It consumes the rollout, so that it can happen once. Only what we wrote is undone: if somebody
+//! Only what we wrote is undone: if somebody
 //! changed the workload since, it is theirs.
 
 use std::collections::BTreeMap;
@@ -89,9 +89,9 @@ pub async fn in_ecr(
 
 impl Undo<'_> {
     /// Puts the restore point of a rollout back.
-    pub async fn restore(&self, rollout: Rollout, point: &RestorePoint, around: &Around) -> Back {
+    pub async fn restore(&self, rollout: &Rollout, point: &RestorePoint, around: &Around) -> Back {
         let begun = Instant::now();
-        let written = match self.write(&rollout, point).await {
+        let written = match self.write(rollout, point).await {
             Ok(written) => written,
             Err(failure) => return Back::NotWritten(Box::new(failure)),
         };

@@ -10,7 +10,7 @@ use crate::error::{Code, Failure};
 use crate::guard::{self, Answer, Asking};
 use crate::inputs::{Inputs, Intent, Target};
 use crate::names::{Commit, Digest, ImageRef};
-use crate::record::Newest;
+use crate::record::{HighWater, Newest};
 use crate::restore;
 use crate::survey::Facts;
 use crate::survey::place::Place;
@@ -205,7 +205,7 @@ pub fn change(
         from_label: workload.label.clone(),
         restore: workload.restore.clone(),
         unchanged: all_pinned && place.health.is_well(),
-        moves_mark: false,
+        high_water: HighWater::Stays,
     }
 }
 
@@ -230,9 +230,9 @@ pub fn guards(
         return;
     }
     match answer(&wanted.commit, place, run) {
-        Answer::Pass(moves) => change.moves_mark = moves,
+        Answer::Pass(water) => change.high_water = water,
         Answer::Warn(failure) => {
-            change.moves_mark = true;
+            change.high_water = HighWater::Unproven;
             draft.warnings.push((*failure, false));
         }
         Answer::Refuse(failure) if inputs.allows(failure.code) => {

@@ -41,7 +41,9 @@ fn one_liners(mut event: Event) -> Event {
             one(label);
             one(text);
         }),
-        Event::StepDone { text, .. } | Event::Watched { text, .. } => one(text),
+        Event::StepDone { text, .. } | Event::Again { text, .. } | Event::Watched { text, .. } => {
+            one(text);
+        }
         Event::Checked { subject, text, .. } => [subject, text].into_iter().for_each(one),
         Event::Rollout { progress, .. } => optional(&mut progress.note),
         Event::Deployed(deployed) => {

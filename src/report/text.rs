@@ -98,6 +98,7 @@ impl Text {
                 let text = of(service, text);
                 line(labelled(step.word(), &format!("{}  {text}", figures::took(*took))))
             }
+            Event::Again { step, text } => line(labelled(step.word(), &of(service, text))),
             Event::Told(told) | Event::Placed { told, .. } => {
                 block(told).into_iter().map(Piece::Line).collect()
             }

@@ -45,7 +45,12 @@ pub async fn take(
     if let Some(logs) = &logs {
         let which = if logs.previous { "previous container, " } else { "" };
         let title = format!("{}, {which}last lines", logs.pod);
-        report.say(Event::Foreign { source: Source::Evidence, title, lines: logs.lines.clone() });
+        report.say(Event::Foreign {
+            source: Source::Evidence,
+            title,
+            lines: logs.lines.clone(),
+            left_out: 0,
+        });
     }
     let node = cause
         .node
