@@ -109,6 +109,7 @@ codes! {
     AwsExpired = "SW-AWS-EXPIRED",
     AwsClock = "SW-AWS-CLOCK",
     AwsAccount = "SW-AWS-ACCOUNT",
+    AwsRole = "SW-AWS-ROLE",
     AwsReach = "SW-AWS-REACH",
     AwsAnswer = "SW-AWS-ANSWER",
     EcrMissing = "SW-ECR-MISSING",
@@ -245,6 +246,30 @@ impl Failure {
     pub fn next(mut self, line: impl Into<String>) -> Self {
         self.next.push(line.into());
         self
+    }
+}
+
+/// What an optional right, or an optional request, did not show. It never fails a run: the report
+/// says what it decided without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// What was not seen: "nodes".
+    pub what: String,
+    /// Why: "may not list".
+    pub because: String,
+}
+
+impl Unseen {
+    /// Names what was not seen, and why.
+    #[must_use]
+    pub fn new(what: impl Into<String>, because: impl Into<String>) -> Self {
+        Self { what: what.into(), because: because.into() }
+    }
+}
+
+impl std::fmt::Display for Unseen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "not seen: {} ({})", self.what, self.because)
     }
 }
 

@@ -10,6 +10,14 @@ use serde::Serialize;
 
 use crate::names::{Digest, Platform};
 
+mod diagnosis;
+mod judge;
+mod memory;
+
+pub use diagnosis::diagnose;
+pub use judge::judge;
+pub use memory::{Grace, Memory};
+
 /// What slipway wrote, and what was there just before: the watch is pinned to it.
 #[derive(Clone, Debug)]
 pub struct Ours {
@@ -56,7 +64,8 @@ pub enum Seen {
     Pod(Box<Pod>),
     /// A pod is gone, by uid.
     PodGone(String),
-    /// A warning event of the namespace.
+    /// An event of the namespace, of any type: `Killing`, `TriggeredScaleUp` and Karpenter's `Nominated`
+    /// are `Normal`. Events explain; they never decide.
     Event(Box<Event>),
     /// Nothing was said, but time has passed.
     Tick,
@@ -80,7 +89,7 @@ pub enum Verdict {
     Ready(Proof),
     /// It cannot become ready any more.
     Failed(Cause),
-    /// The patience ended; the cause is the best that is known.
+    /// The patience, or the workload's own progress deadline, ended; the cause is the best that is known.
     Late(Cause),
     /// The image was changed again, by a slipway with a newer commit or not: the step above reads the annotations.
     Changed(Change),
@@ -148,6 +157,8 @@ pub struct Cause {
     pub affected: usize,
     /// New pods there are.
     pub new_pods: usize,
+    /// The pod had been ready before: it fell during the rollout or the bake.
+    pub was_ready: bool,
     /// When it became certain.
     pub at: Duration,
 }
@@ -178,6 +189,8 @@ pub enum Trouble {
     Mount { message: String },
     /// The pod's sandbox or its node is in trouble.
     Node { reason: String, message: String },
+    /// It is ready, but reports the digest of another image than ours.
+    OtherImage { runs: String },
     /// Nothing certain was seen.
     Nothing,
 }

@@ -1,0 +1,153 @@
+//! Small valid images to put into a repository: one layer with one file, a config for each
+//! platform, and an index where there are several.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// An image to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    platforms: Vec<String>,
+    labels: BTreeMap<String, String>,
+    content: String,
+}
+
+/// The parts of a made image, by digest.
+pub(crate) struct Made {
+    pub(crate) root: String,
+    /// Digest, media type, bytes; children before their index.
+    pub(crate) manifests: Vec<(String, String, Bytes)>,
+    pub(crate) blobs: BTreeMap<String, Bytes>,
+}
+
+impl Image {
+    /// An image for one platform such as `linux/arm64`; its only file holds `content`.
+    #[must_use]
+    pub fn new(platform: &str, content: &str) -> Self {
+        let content = content.to_owned();
+        Self { platforms: vec![platform.into()], labels: BTreeMap::new(), content }
+    }
+
+    /// The same for one more platform: the image becomes an index.
+    #[must_use]
+    pub fn platform(mut self, platform: &str) -> Self {
+        self.platforms.push(platform.into());
+        self
+    }
+
+    /// Adds a label to each config.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// The digest that the image has wherever it is put.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.made().root
+    }
+
+    pub(crate) fn made(&self) -> Made {
+        let mut made = Made { root: String::new(), manifests: Vec::new(), blobs: BTreeMap::new() };
+        let entries: Vec<_> = self.platforms.iter().map(|p| self.one(p, &mut made)).collect();
+        if entries.len() > 1 {
+            let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
+            let bytes = Bytes::from(index.to_string());
+            made.root = digest(&bytes);
+            made.manifests.push((made.root.clone(), INDEX.into(), bytes));
+        } else if let Some((root, ..)) = made.manifests.first() {
+            made.root.clone_from(root);
+        }
+        made
+    }
+
+    /// Makes the manifest of one platform and answers its descriptor.
+    fn one(&self, platform: &str, made: &mut Made) -> Value {
+        let layer = Bytes::from(archive("release", self.content.as_bytes()));
+        let diff_id = digest(&layer);
+        let mut parts = platform.split('/');
+        let mut platform =
+            json!({ "os": parts.next().unwrap_or("linux"), "architecture": parts.next() });
+        if let Some(variant) = parts.next() {
+            platform["variant"] = json!(variant);
+        }
+        let mut config = platform.clone();
+        config["config"] = json!({ "Labels": self.labels, "Cmd": ["/release"] });
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
+        let config = Bytes::from(config.to_string());
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+        });
+        for blob in [config, layer] {
+            made.blobs.insert(digest(&blob), blob);
+        }
+        let bytes = Bytes::from(manifest.to_string());
+        let mut entry = descriptor(MANIFEST, &bytes);
+        entry["platform"] = platform;
+        made.manifests.push((digest(&bytes), MANIFEST.into(), bytes));
+        entry
+    }
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() })
+}
+
+/// The digest of these bytes as registries write it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// A tar archive (ustar) with one file.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = [0u8; 512];
+    let mut put =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000755\0");
+    put(108, "0000000\0");
+    put(116, "0000000\0");
+    put(124, &format!("{:011o}\0", content.len()));
+    put(136, "00000000000\0");
+    // The checksum is computed with its own field as spaces.
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\x0000");
+    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut out = header.to_vec();
+    out.extend_from_slice(content);
+    out.resize(out.len().next_multiple_of(512) + 1024, 0);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_image_has_the_same_digest_and_another_content_another() {
+        let image = Image::new("linux/arm64", "one");
+        assert_eq!(image.digest(), image.clone().digest());
+        assert_ne!(image.digest(), Image::new("linux/arm64", "two").digest());
+        assert_ne!(image.digest(), image.clone().label("a", "b").digest());
+    }
+
+    #[test]
+    fn two_platforms_are_an_index_whose_children_come_first() {
+        let made = Image::new("linux/arm64", "x").platform("linux/amd64").made();
+        let types: Vec<_> = made.manifests.iter().map(|(_, t, _)| t.as_str()).collect();
+        assert_eq!(types, [MANIFEST, MANIFEST, INDEX]);
+        assert_eq!(made.root, made.manifests[2].0);
+    }
+}

@@ -1,0 +1,5 @@
+//! The OCI registry with ECR's manners.
+
+/// Upload sessions that are open.
+#[derive(Default)]
+pub(crate) struct Uploads {}

@@ -1,0 +1,158 @@
+//! Makes others' words harmless: control characters, ANSI, direction marks and workflow commands.
+//!
+//! Pure functions. They lose what cannot be shown and never what can: a reader sees that a line
+//! was cut. Leans on the runner's parser as it is: `::` at a line's start, `##[` anywhere in it.
+
+/// How many foreign lines are shown at most.
+pub const MOST_LINES: usize = 50;
+
+/// How many characters of a foreign line are shown at most.
+const MOST_CHARS: usize = 1000;
+
+/// Foreign lines ready to be shown, and how many earlier ones were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The last lines, clean.
+    pub lines: Vec<String>,
+    /// How many lines before them are not shown.
+    pub left_out: usize,
+}
+
+impl Shown {
+    /// The sentence about what is missing, if something is.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        match self.left_out {
+            0 => None,
+            1 => Some("(1 earlier line left out)".into()),
+            n => Some(format!("({n} earlier lines left out)")),
+        }
+    }
+}
+
+/// The last lines of foreign text, clean. A line break inside an entry is a line break.
+#[must_use]
+pub fn last_lines<S: AsRef<str>>(lines: &[S]) -> Shown {
+    let all = || lines.iter().flat_map(|text| split(text.as_ref()));
+    let left_out = all().count().saturating_sub(MOST_LINES);
+    Shown { lines: all().skip(left_out).map(line).collect(), left_out }
+}
+
+/// One line of foreign text, clean and cut with `...`. Its leading spaces stay.
+#[must_use]
+pub fn line(text: &str) -> String {
+    let mut clean = String::new();
+    let mut chars = Visible { rest: text.chars() };
+    for (count, c) in chars.by_ref().enumerate() {
+        if count == MOST_CHARS {
+            clean.push_str("...");
+            break;
+        }
+        clean.push(c);
+    }
+    defused(clean.trim_end())
+}
+
+/// Text without the runner's older command marker, which it obeys anywhere in a line.
+fn defused(text: &str) -> String {
+    text.replace("##[", "## [")
+}
+
+/// Splits at every kind of line break there is, so that none is left to forge a line's start.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let ended = text.strip_suffix('\n').unwrap_or(text);
+    ended.split('\n').flat_map(|part| {
+        part.strip_suffix('\r')
+            .unwrap_or(part)
+            .split(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'])
+    })
+}
+
+/// The characters of a line that can be seen: escape sequences are skipped as a whole.
+struct Visible<'a> {
+    rest: std::str::Chars<'a>,
+}
+
+impl Iterator for Visible<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            match self.rest.next()? {
+                '\t' | '\n' | '\r' => return Some(' '),
+                '\u{1b}' => self.skip_escape(),
+                '\u{9b}' => self.skip_control_sequence(),
+                c if c.is_control() || invisible(c) => {}
+                c => return Some(c),
+            }
+        }
+    }
+}
+
+impl Visible<'_> {
+    /// Skips what follows an escape character: a control sequence, a string, or one character.
+    fn skip_escape(&mut self) {
+        let after = self.rest.clone().next();
+        match after {
+            Some('[') => {
+                self.rest.next();
+                self.skip_control_sequence();
+            }
+            Some(']' | 'P' | 'X' | '^' | '_') => {
+                self.rest.next();
+                self.skip_string();
+            }
+            Some(' '..='/') => {
+                self.rest.next();
+                self.rest.next();
+            }
+            Some('0'..='~') => {
+                self.rest.next();
+            }
+            _ => {}
+        }
+    }
+
+    /// Skips parameters up to the final byte; anything that cannot be part of one ends it.
+    fn skip_control_sequence(&mut self) {
+        loop {
+            match self.rest.clone().next() {
+                Some(' '..='?') => {
+                    self.rest.next();
+                }
+                Some('@'..='~') => {
+                    self.rest.next();
+                    return;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Skips a title, a link or the like up to its terminator. Without one only the introducer
+    /// goes: the rest of the line may be what the reader needs.
+    fn skip_string(&mut self) {
+        let mut ahead = self.rest.clone();
+        while let Some(c) = ahead.next() {
+            match c {
+                '\u{7}' | '\u{9c}' => {
+                    self.rest = ahead;
+                    return;
+                }
+                '\u{1b}' if ahead.clone().next() == Some('\\') => {
+                    ahead.next();
+                    self.rest = ahead;
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Characters without a shape of their own that reorder or hide text around them.
+fn invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}

@@ -1,0 +1,186 @@
+//! `slipway.yml`: the same names as everywhere, each fault with its file, line and column.
+//!
+//! Leans on serde_yaml for the language. It gives no position for a key of a mapping, so a key's
+//! position is read from the text: keys of the top level stand at the beginning of a line.
+
+use std::path::Path;
+
+use serde_yaml::Value;
+
+use super::raw::{Fault, Place};
+use super::table::{INPUTS, Ways, find};
+use crate::error::one_line;
+use crate::names::nearest;
+
+/// What the file is called where nothing else is said.
+pub const DEFAULT: &str = "slipway.yml";
+
+/// An input's name, its value and its place.
+pub type Entry = (&'static str, String, Place);
+
+/// Reads the file, if there is one. One that is named must exist.
+pub fn read(folder: &Path, named: Option<&str>) -> (Vec<Entry>, Vec<Fault>) {
+    let file = named.unwrap_or(DEFAULT);
+    match std::fs::read_to_string(folder.join(file)) {
+        Ok(text) => parse(file, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            (Vec::new(), Vec::new())
+        }
+        Err(error) => (
+            Vec::new(),
+            vec![Fault::new(format!(
+                "`config` is \"{file}\", which cannot be read: {}",
+                reason(&error)
+            ))],
+        ),
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".into(),
+        _ => one_line(&error.to_string().to_lowercase(), 120),
+    }
+}
+
+/// Takes the text apart: every entry that can be used, and every fault.
+pub fn parse(file: &str, text: &str) -> (Vec<Entry>, Vec<Fault>) {
+    let at = |line, column| Place { file: file.into(), line, column };
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return (Vec::new(), Vec::new());
+    }
+    let root: Value = match serde_yaml::from_str(text) {
+        Ok(root) => root,
+        Err(error) => {
+            let place = error.location().map_or_else(|| at(1, 1), |l| at(l.line(), l.column()));
+            let said = without_position(&error.to_string());
+            return (Vec::new(), vec![placed(place, &format!("this is not YAML: {said}"))]);
+        }
+    };
+    let Value::Mapping(root) = root else {
+        return (
+            Vec::new(),
+            vec![placed(
+                at(1, 1),
+                "the file has to be a mapping of inputs, such as `cluster: prod`",
+            )],
+        );
+    };
+    let mut entries = Vec::new();
+    let mut faults = Vec::new();
+    for (key, value) in &root {
+        let key = scalar(key).unwrap_or_default();
+        let (line, column) = position(text, &key);
+        match entry(&key, value) {
+            Ok((name, value)) => entries.push((name, value, at(line, column))),
+            Err(said) => faults.push(placed(at(line, column), &said)),
+        }
+    }
+    (entries, faults)
+}
+
+fn placed(place: Place, said: &str) -> Fault {
+    Fault { said: format!("{place}: {said}"), place: Some(place) }
+}
+
+fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
+    let Some(input) = find(key) else {
+        let allowed = INPUTS.iter().filter(|i| i.ways == Ways::All).map(|i| i.name);
+        let meant = match nearest(key, allowed.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("allowed are {}", allowed.collect::<Vec<_>>().join(", ")),
+        };
+        return Err(format!("`{}` is no input: {meant}", one_line(key, 60)));
+    };
+    match input.ways {
+        Ways::All | Ways::Switch => {}
+        Ways::Secret => {
+            return Err(format!(
+                "`{key}` is a secret, which no file may hold: set {}",
+                input.environment.join(" or ")
+            ));
+        }
+        Ways::NotFile | Ways::Action => {
+            return Err(format!(
+                "`{key}` belongs to one run, not into a file: use a flag or the step's `with:`"
+            ));
+        }
+    }
+    let value = scalar(value)
+        .ok_or_else(|| format!("`{key}` has to be one value, not a list or mapping"))?;
+    Ok((input.name, value.trim().to_owned()))
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => None,
+    }
+}
+
+/// Where a key of the top level stands: line and column, from 1.
+fn position(text: &str, key: &str) -> (usize, usize) {
+    let starts = |line: &str| {
+        let bare = line.trim_start_matches(['"', '\'', '{', ' ']);
+        bare.strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    };
+    let line = text.lines().position(starts).unwrap_or(0);
+    let column = text.lines().nth(line).and_then(|l| l.find(key)).unwrap_or(0);
+    (line + 1, column + 1)
+}
+
+/// serde_yaml ends its sentences with the position, which is told in front.
+fn without_position(said: &str) -> String {
+    one_line(said.split(" at line ").next().unwrap_or(said), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        parse("slipway.yml", text).1.into_iter().map(|fault| fault.said).collect()
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let text = "cluster: prod\nclustr: prod\nnamespace: [a, b]\naws-secret-access-key: x\nto: 3f2a91c\nkubeconfig: x\n";
+        let told = faults(text).join("\n");
+        insta::assert_snapshot!(told, @r"");
+    }
+
+    #[test]
+    fn broken_yaml_names_line_and_column() {
+        insta::assert_snapshot!(faults("cluster: prod\nnamespace: \"shop\n").join("\n"), @r"");
+        insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r"");
+        insta::assert_snapshot!(faults("- cluster\n").join("\n"), @r"");
+    }
+
+    #[test]
+    fn scalars_of_any_kind_and_comments_are_taken() {
+        let (entries, faults) = parse(
+            "slipway.yml",
+            "# where\ncluster: prod\nexpect-account: 123456789012\ncreate-repository: true\nbake: \n",
+        );
+        let values: Vec<_> = entries
+            .iter()
+            .map(|(name, value, place)| (*name, value.as_str(), place.line))
+            .collect();
+        assert_eq!(
+            values,
+            [
+                ("cluster", "prod", 2),
+                ("expect-account", "123456789012", 3),
+                ("create-repository", "true", 4),
+                ("bake", "", 5)
+            ]
+        );
+        assert!(faults.is_empty());
+        assert_eq!(parse("slipway.yml", "# nothing\n\n").0.len(), 0);
+    }
+}

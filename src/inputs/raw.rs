@@ -1,0 +1,250 @@
+//! What was typed, and where: flags, then `INPUT_*`, then the environment, then `slipway.yml`.
+//!
+//! Nothing is interpreted here. An empty string is absent, everywhere. Every fault is kept, so that
+//! all of them are told at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::config;
+use super::table::{Command, INPUTS, Input, Ways, find};
+use crate::names::nearest;
+
+/// The process's environment, read once.
+pub type Environment = BTreeMap<String, String>;
+
+/// One value and where it came from. No `Debug`: it may be a secret.
+#[derive(Clone)]
+pub struct Given {
+    /// As it was typed.
+    pub value: String,
+    /// Which way it came.
+    pub origin: Origin,
+}
+
+/// Which way a value came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `--name`.
+    Flag,
+    /// `INPUT_NAME`.
+    Action,
+    /// An environment variable.
+    Environment(String),
+    /// A line of `slipway.yml`.
+    File(Place),
+    /// The table's default.
+    Default,
+}
+
+/// A place in a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One thing that is wrong with what was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The whole line that is told.
+    pub said: String,
+    /// Where, if it is in a file.
+    pub place: Option<Place>,
+}
+
+impl Fault {
+    /// A fault without a place.
+    #[must_use]
+    pub fn new(said: impl Into<String>) -> Self {
+        Self { said: said.into(), place: None }
+    }
+}
+
+/// The command line, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `-h`, for all or for one command.
+    Help(Option<Command>),
+    /// `-V`.
+    Version,
+    /// A command with its words and the values of its flags.
+    Run(Command, Vec<String>, BTreeMap<&'static str, String>),
+}
+
+/// Takes the command line apart. `on_runner` is the action: the command is in `INPUT_COMMAND` then.
+pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let mut flags = BTreeMap::new();
+    let mut loose = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--") {
+            _ if word == "-h" || word == "--help" => {
+                return (
+                    Asked::Help(loose.first().and_then(|w: &String| Command::find(w))),
+                    Vec::new(),
+                );
+            }
+            _ if word == "-V" || word == "--version" => return (Asked::Version, Vec::new()),
+            Some(flag) => take_flag(flag, &mut words, &mut flags, &mut faults),
+            None if word.starts_with('-') && word.len() > 1 => faults.push(Fault::new(format!(
+                "`{word}` is no flag: inputs are written `--name value`"
+            ))),
+            None => loose.push(word.clone()),
+        }
+    }
+    let asked = command(loose, flags, is_action(environment), environment, &mut faults);
+    (asked, faults)
+}
+
+fn take_flag<'a>(
+    flag: &str,
+    words: &mut impl Iterator<Item = &'a String>,
+    flags: &mut BTreeMap<&'static str, String>,
+    faults: &mut Vec<Fault>,
+) {
+    let (name, attached) = match flag.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (flag, None),
+    };
+    match find(name) {
+        Some(input) if input.ways == Ways::Switch => {
+            flags.insert(input.name, attached.unwrap_or_else(|| "true".into()));
+        }
+        Some(input) if input.has_flag() => match attached.or_else(|| words.next().cloned()) {
+            Some(value) => {
+                flags.insert(input.name, value);
+            }
+            None => {
+                faults.push(Fault::new(format!("`{name}` has no value: write `--{name} VALUE`")))
+            }
+        },
+        Some(input) => {
+            // The value is taken with it, so that it is not told as a stray word.
+            attached.or_else(|| words.next().cloned());
+            faults.push(Fault::new(no_flag(input)));
+        }
+        None => faults.push(Fault::new(unknown(name))),
+    }
+}
+
+fn no_flag(input: &Input) -> String {
+    match input.environment.first() {
+        Some(variable) => format!(
+            "`{}` has no flag, which the process list would show: set {variable}",
+            input.name
+        ),
+        None => format!("`{}` has no flag: write it as the first word, `slipway plan`", input.name),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known = nearest(name, INPUTS.iter().map(|i| i.name));
+    let meant = known.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+    format!("`{name}` is no input{meant}")
+}
+
+fn command(
+    loose: Vec<String>,
+    flags: BTreeMap<&'static str, String>,
+    action: bool,
+    environment: &Environment,
+    faults: &mut Vec<Fault>,
+) -> Asked {
+    let typed = loose.first().cloned().or_else(|| {
+        let given = environment.get("INPUT_COMMAND").filter(|c| !c.is_empty()).cloned();
+        action.then(|| given.unwrap_or_else(|| Command::Ship.word().into()))
+    });
+    let Some(typed) = typed else { return Asked::Help(None) };
+    if typed == "help" {
+        return Asked::Help(loose.get(1).and_then(|word| Command::find(word)));
+    }
+    let Some(command) = Command::find(&typed) else {
+        let near = nearest(&typed, Command::ALL.iter().map(|c| c.word()));
+        let meant =
+            near.map_or_else(|| ": see `slipway -h`".into(), |n| format!(": did you mean `{n}`?"));
+        faults.push(Fault::new(format!("`{typed}` is no command{meant}")));
+        return Asked::Run(Command::Plan, Vec::new(), flags);
+    };
+    let words: Vec<_> = loose.into_iter().skip(1).collect();
+    if command.takes_inputs() {
+        faults.extend(words.iter().map(|w| {
+            Fault::new(format!("`{w}` is a stray word: inputs are written `--name value`"))
+        }));
+    }
+    Asked::Run(command, words, flags)
+}
+
+/// Whether this process is the action's container: the runner hands it inputs.
+#[must_use]
+pub fn is_action(environment: &Environment) -> bool {
+    on_runner(environment) && environment.keys().any(|k| k.starts_with("INPUT_"))
+}
+
+/// Whether this process runs in a workflow. Elsewhere `INPUT_METHOD` and its like belong to others.
+#[must_use]
+pub fn on_runner(environment: &Environment) -> bool {
+    environment.get("GITHUB_ACTIONS").is_some_and(|v| v == "true")
+}
+
+/// Every value that was given, by the order of precedence, and every fault on the way.
+pub fn collect(
+    flags: BTreeMap<&'static str, String>,
+    environment: &Environment,
+    folder: &Path,
+) -> (BTreeMap<&'static str, Given>, Vec<Fault>) {
+    let mut values = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut put = |name: &'static str, value: &str, origin: Origin| {
+        if !value.is_empty() {
+            values.entry(name).or_insert(Given { value: value.into(), origin });
+        }
+    };
+    for (name, value) in &flags {
+        put(name, value, Origin::Flag);
+    }
+    if on_runner(environment) {
+        for (variable, value) in environment.iter().filter(|(k, _)| k.starts_with("INPUT_")) {
+            match INPUTS.iter().find(|i| i.action_variable() == *variable) {
+                Some(input) => put(input.name, value.trim(), Origin::Action),
+                None => faults
+                    .push(Fault::new(unknown(&variable["INPUT_".len()..].to_ascii_lowercase()))),
+            }
+        }
+    }
+    for input in INPUTS.iter().filter(|i| i.ways != Ways::Action) {
+        let own = [input.own_variable()];
+        for variable in own.iter().map(String::as_str).chain(input.environment.iter().copied()) {
+            if let Some(value) = environment.get(variable) {
+                put(input.name, value.trim(), Origin::Environment(variable.into()));
+            }
+        }
+    }
+    let named = values.get("config").map(|given| given.value.clone());
+    let (entries, mut file_faults) = config::read(folder, named.as_deref());
+    faults.append(&mut file_faults);
+    for (name, value, place) in entries {
+        if !value.is_empty() {
+            values.entry(name).or_insert(Given { value, origin: Origin::File(place) });
+        }
+    }
+    for input in INPUTS {
+        if let Some(default) = input.default {
+            values
+                .entry(input.name)
+                .or_insert(Given { value: default.into(), origin: Origin::Default });
+        }
+    }
+    (values, faults)
+}

@@ -1,0 +1,441 @@
+//! The table of inputs: the one source of flags, `INPUT_*`, environment, `slipway.yml`, help,
+//! completions, the inputs of `action.yml` and the reference in `docs/inputs.md`.
+
+/// The sub-commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Command {
+    /// Take the image, push, roll out, watch, roll back on failure.
+    Ship,
+    /// The same, up to the first write.
+    Plan,
+    /// Put an earlier commit back.
+    Rollback,
+    /// What serves.
+    Status,
+    /// What was shipped.
+    History,
+    /// The page of a code.
+    Explain,
+    /// The whole line on the built-in sandbox.
+    Demo,
+    /// The demo's world, kept running.
+    Sandbox,
+    /// Shell completions.
+    Completions,
+}
+
+impl Command {
+    /// Every command, in the order of the help.
+    pub const ALL: &[Self] = &[
+        Self::Ship,
+        Self::Plan,
+        Self::Rollback,
+        Self::Status,
+        Self::History,
+        Self::Explain,
+        Self::Demo,
+        Self::Sandbox,
+        Self::Completions,
+    ];
+
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ship => "ship",
+            Self::Plan => "plan",
+            Self::Rollback => "rollback",
+            Self::Status => "status",
+            Self::History => "history",
+            Self::Explain => "explain",
+            Self::Demo => "demo",
+            Self::Sandbox => "sandbox",
+            Self::Completions => "completions",
+        }
+    }
+
+    /// What it does, for the help.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Ship => "take the image, push, roll out, watch, roll back on failure",
+            Self::Plan => "the same, up to the first write",
+            Self::Rollback => "put an earlier commit back",
+            Self::Status => "what serves, what a rollback would restore",
+            Self::History => "what was shipped, how it ended, what ECR still has",
+            Self::Explain => "the page of a code: slipway explain SW-PULL-403",
+            Self::Demo => "the whole line: no account, cluster or Docker",
+            Self::Sandbox => "the demo, kept running",
+            Self::Completions => "completions bash, zsh or fish",
+        }
+    }
+
+    /// Whether it talks to AWS and a cluster, and so takes inputs.
+    #[must_use]
+    pub fn takes_inputs(self) -> bool {
+        matches!(self, Self::Ship | Self::Plan | Self::Rollback | Self::Status | Self::History)
+    }
+
+    /// Finds a command by its word.
+    #[must_use]
+    pub fn find(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.word() == word)
+    }
+}
+
+/// The rows of the help that inputs stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Whose credentials.
+    Who,
+    /// What image.
+    Image,
+    /// Which workload.
+    Where,
+    /// How long, and what then.
+    Watch,
+    /// The run itself.
+    Run,
+}
+
+impl Group {
+    /// Every group, in the order of the help.
+    pub const ALL: &[Self] = &[Self::Who, Self::Image, Self::Where, Self::Watch, Self::Run];
+
+    /// The word that heads its row.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Who => "who",
+            Self::Image => "image",
+            Self::Where => "where",
+            Self::Watch => "watch",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// Which ways in an input has besides `INPUT_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// A flag, the environment and `slipway.yml`.
+    All,
+    /// A flag and the environment: it makes no sense in a file.
+    NotFile,
+    /// A flag without a value, and the environment.
+    Switch,
+    /// The environment only: a flag would show it in the process list, a file would keep it.
+    Secret,
+    /// `INPUT_COMMAND` only: on the command line it is the first word.
+    Action,
+}
+
+/// One input.
+#[derive(Debug)]
+pub struct Input {
+    /// Kebab-case, the same everywhere.
+    pub name: &'static str,
+    /// Its row in the help.
+    pub group: Group,
+    /// Its ways in.
+    pub ways: Ways,
+    /// What the help says after the flag.
+    pub hint: &'static str,
+    /// One line for `action.yml` and the reference.
+    pub about: &'static str,
+    /// The value when it is absent, as it would be typed.
+    pub default: Option<&'static str>,
+    /// Further environment variables that give it, after `SLIPWAY_NAME`.
+    pub environment: &'static [&'static str],
+    /// Commands that cannot do without it.
+    pub needed_by: &'static [Command],
+}
+
+impl Input {
+    /// `SLIPWAY_NAME`.
+    #[must_use]
+    pub fn own_variable(&self) -> String {
+        format!("SLIPWAY_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// `INPUT_NAME`, as the runner spells it: hyphens stay.
+    #[must_use]
+    pub fn action_variable(&self) -> String {
+        format!("INPUT_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Whether there is a `--name`.
+    #[must_use]
+    pub fn has_flag(&self) -> bool {
+        matches!(self.ways, Ways::All | Ways::NotFile | Ways::Switch)
+    }
+}
+
+const ROLLING: &[Command] = &[Command::Ship, Command::Plan, Command::Rollback];
+const LOOKING: &[Command] =
+    &[Command::Ship, Command::Plan, Command::Rollback, Command::Status, Command::History];
+
+const fn input(name: &'static str, group: Group, ways: Ways, about: &'static str) -> Input {
+    Input { name, group, ways, hint: "", about, default: None, environment: &[], needed_by: &[] }
+}
+
+/// Every input, in the order of the help.
+pub const INPUTS: &[Input] = &[
+    Input {
+        default: Some("ship"),
+        ..input(
+            "command",
+            Group::Run,
+            Ways::Action,
+            "The sub-command: ship, plan, rollback, status or history.",
+        )
+    },
+    Input {
+        environment: &["AWS_ACCESS_KEY_ID"],
+        ..input(
+            "aws-access-key-id",
+            Group::Who,
+            Ways::Secret,
+            "Access key of an IAM user, from a repository secret; or `role-to-assume` and no stored key.",
+        )
+    },
+    Input {
+        environment: &["AWS_SECRET_ACCESS_KEY"],
+        ..input(
+            "aws-secret-access-key",
+            Group::Who,
+            Ways::Secret,
+            "The secret half of the access key.",
+        )
+    },
+    Input {
+        environment: &["AWS_SESSION_TOKEN"],
+        ..input(
+            "aws-session-token",
+            Group::Who,
+            Ways::Secret,
+            "The session token, with temporary keys only.",
+        )
+    },
+    Input {
+        environment: &["GITHUB_TOKEN", "GH_TOKEN"],
+        ..input(
+            "github-token",
+            Group::Who,
+            Ways::Secret,
+            "Reads which commit is newer, and sets a commit status where it may. Optional.",
+        )
+    },
+    Input {
+        hint: "(OIDC)",
+        ..input(
+            "role-to-assume",
+            Group::Who,
+            Ways::All,
+            "ARN of the IAM role to assume: by OIDC without keys, by AssumeRole with them.",
+        )
+    },
+    Input {
+        environment: &["AWS_REGION", "AWS_DEFAULT_REGION"],
+        needed_by: LOOKING,
+        ..input(
+            "aws-region",
+            Group::Who,
+            Ways::All,
+            "Region of the ECR repository and the EKS cluster.",
+        )
+    },
+    Input {
+        ..input(
+            "expect-account",
+            Group::Who,
+            Ways::All,
+            "Account id that the credentials must belong to; anything else is refused.",
+        )
+    },
+    Input {
+        hint: "(tag: the commit)",
+        needed_by: ROLLING,
+        ..input(
+            "repository",
+            Group::Image,
+            Ways::All,
+            "Name of the ECR repository, without the registry's host.",
+        )
+    },
+    Input {
+        ..input(
+            "commit",
+            Group::Image,
+            Ways::NotFile,
+            "The commit to ship, where it is not the one checked out in `context`.",
+        )
+    },
+    Input {
+        hint: "[.]",
+        default: Some("."),
+        ..input("context", Group::Image, Ways::All, "Folder whose checked out commit is shipped.")
+    },
+    Input {
+        hint: "(OCI layout folder or docker-archive)",
+        ..input(
+            "image",
+            Group::Image,
+            Ways::NotFile,
+            "Path of the image to ship: an OCI layout folder or a docker-archive. Without it, the image that ECR has under the commit's tag.",
+        )
+    },
+    Input {
+        hint: "(no default: read from pod constraints, nodes, node groups, live image)",
+        ..input(
+            "platform",
+            Group::Image,
+            Ways::All,
+            "Platforms the image must have, such as linux/arm64, where the cluster's nodes cannot be read.",
+        )
+    },
+    Input {
+        ..input(
+            "create-repository",
+            Group::Image,
+            Ways::Switch,
+            "Create the ECR repository where it is missing: immutable tags, scan on push.",
+        )
+    },
+    Input {
+        needed_by: LOOKING,
+        ..input("cluster", Group::Where, Ways::All, "Name of the EKS cluster.")
+    },
+    Input {
+        needed_by: LOOKING,
+        ..input("namespace", Group::Where, Ways::All, "Namespace of the workload.")
+    },
+    Input {
+        hint: "KIND/NAME",
+        needed_by: LOOKING,
+        ..input("workload", Group::Where, Ways::All, "The workload, for example deployment/web.")
+    },
+    Input {
+        ..input(
+            "container",
+            Group::Where,
+            Ways::All,
+            "The container to update, where more than one runs an image of the repository.",
+        )
+    },
+    Input {
+        hint: "[tag-and-digest]",
+        default: Some("tag-and-digest"),
+        ..input(
+            "reference",
+            Group::Where,
+            Ways::All,
+            "What the workload gets: tag-and-digest, or digest for tools that reject both.",
+        )
+    },
+    Input {
+        hint: "[10m]",
+        default: Some("10m"),
+        ..input(
+            "timeout",
+            Group::Watch,
+            Ways::All,
+            "How long the rollout may take, from the patch on.",
+        )
+    },
+    Input {
+        hint: "[30s] without a restart",
+        default: Some("30s"),
+        ..input(
+            "bake",
+            Group::Watch,
+            Ways::All,
+            "How long all pods must then run without a restart.",
+        )
+    },
+    Input {
+        hint: "rollback",
+        default: Some("keep"),
+        ..input(
+            "on-cancel",
+            Group::Watch,
+            Ways::All,
+            "What a cancelled run does after the patch: keep (leave the rollout going) or rollback.",
+        )
+    },
+    Input {
+        hint: "COMMIT",
+        needed_by: &[Command::Rollback],
+        ..input("to", Group::Run, Ways::NotFile, "The commit that `rollback` puts back.")
+    },
+    Input {
+        hint: "push (no rollout)",
+        default: Some("rollout"),
+        ..input(
+            "until",
+            Group::Run,
+            Ways::NotFile,
+            "Where to stop: rollout, or push for the image alone.",
+        )
+    },
+    Input {
+        hint: "CODE (overrule that refusal)",
+        ..input(
+            "allow",
+            Group::Run,
+            Ways::NotFile,
+            "Codes of refusals to overrule, separated by spaces or commas.",
+        )
+    },
+    Input {
+        ..input(
+            "json",
+            Group::Run,
+            Ways::Switch,
+            "One JSON object a line to standard output, instead of text.",
+        )
+    },
+    Input {
+        hint: "[slipway.yml]",
+        default: Some("slipway.yml"),
+        ..input(
+            "config",
+            Group::Run,
+            Ways::NotFile,
+            "File that gives inputs which nothing else gives.",
+        )
+    },
+];
+
+/// Finds an input by its name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Input> {
+    INPUTS.iter().find(|input| input.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case_and_unique() {
+        let mut names: Vec<_> = INPUTS.iter().map(|i| i.name).collect();
+        assert!(names.iter().all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), INPUTS.len());
+    }
+
+    #[test]
+    fn a_secret_has_no_flag_and_stands_in_no_file() {
+        for input in INPUTS.iter().filter(|i| i.ways == Ways::Secret) {
+            assert!(!input.has_flag(), "{}", input.name);
+        }
+        let secrets: Vec<_> =
+            INPUTS.iter().filter(|i| i.ways == Ways::Secret).map(|i| i.name).collect();
+        assert_eq!(
+            secrets,
+            ["aws-access-key-id", "aws-secret-access-key", "aws-session-token", "github-token"]
+        );
+    }
+}

@@ -1,0 +1,200 @@
+//! From what was typed to what it means: each value parses or adds its line to the faults.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::raw::{Fault, Given, Origin};
+use super::table::{Command, find};
+use crate::error::{Code, one_line};
+use crate::names::{Malformed, Platform, nearest};
+
+/// Takes typed values out of the given ones and keeps every fault.
+pub struct Reader<'a> {
+    values: &'a BTreeMap<&'static str, Given>,
+    /// What was wrong so far.
+    pub faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over everything that was given.
+    pub fn new(values: &'a BTreeMap<&'static str, Given>, faults: Vec<Fault>) -> Self {
+        Self { values, faults }
+    }
+
+    /// The value as it was typed.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        self.values.get(name).map(|given| given.value.as_str())
+    }
+
+    /// Says of every input that the command cannot do without and that is absent: it is missing.
+    pub fn demand(&mut self, command: Command, but_for: &[&str]) {
+        for input in super::table::INPUTS {
+            let needed = input.needed_by.contains(&command) && !but_for.contains(&input.name);
+            if needed && !self.values.contains_key(input.name) {
+                self.faults.push(Fault::new(format!("`{}` is missing", input.name)));
+            }
+        }
+    }
+
+    /// The value in its own type.
+    pub fn name<T: FromStr<Err = Malformed>>(&mut self, name: &'static str) -> Option<T> {
+        self.with(name, |text| text.parse())
+    }
+
+    /// The value through a parser whose error is the clause after the value.
+    pub fn with<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let given = self.values.get(name)?;
+        match parse(&given.value) {
+            Ok(value) => Some(value),
+            Err(clause) => {
+                self.faults.push(bad(name, given, &clause));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        self.with(name, |text| {
+            let known = words.iter().find(|(word, _)| *word == text);
+            known.map(|(_, value)| *value).ok_or_else(|| {
+                let all: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+                match nearest(text, words.iter().map(|(word, _)| *word)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("write {}", all.join(" or ")),
+                }
+            })
+        })
+    }
+
+    /// A switch.
+    pub fn switch(&mut self, name: &'static str) -> bool {
+        self.word(name, &[("true", true), ("false", false)]).unwrap_or(false)
+    }
+
+    /// A duration as people write it: `10m`, `30s`, `1h30m`.
+    pub fn duration(&mut self, name: &'static str) -> Duration {
+        self.with(name, duration).unwrap_or_default()
+    }
+}
+
+fn bad(name: &str, given: &Given, clause: &str) -> Fault {
+    let secret = find(name).is_some_and(|i| i.ways == super::table::Ways::Secret);
+    let shown =
+        if secret { "not usable".into() } else { format!("\"{}\"", one_line(&given.value, 60)) };
+    let from = match &given.origin {
+        Origin::Environment(variable) => format!(" (from {variable})"),
+        Origin::Flag | Origin::Action | Origin::File(_) | Origin::Default => String::new(),
+    };
+    let said = format!("`{name}` is {shown}{from}: {clause}");
+    match &given.origin {
+        Origin::File(place) => {
+            Fault { said: format!("{place}: {said}"), place: Some(place.clone()) }
+        }
+        _ => Fault::new(said),
+    }
+}
+
+/// Reads `10m`, `90s`, `1h30m`, `0s`; anything else is told how to write it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (mut total, mut digits) = (Duration::ZERO, String::new());
+    for letter in text.chars() {
+        let unit = match letter {
+            '0'..='9' => {
+                digits.push(letter);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return Err(how_to_write(text)),
+        };
+        let count: u64 = digits.parse().map_err(|_| how_to_write(text))?;
+        total += Duration::from_secs(
+            count.checked_mul(unit).filter(|s| *s <= 24 * 3600).ok_or("at most `24h`")?,
+        );
+        digits.clear();
+    }
+    if digits.is_empty() && !text.is_empty() { Ok(total) } else { Err(how_to_write(text)) }
+}
+
+fn how_to_write(text: &str) -> String {
+    let number: String = text.chars().take_while(char::is_ascii_digit).collect();
+    let unit = text[number.len()..].trim_start().chars().next();
+    match (number.is_empty(), unit) {
+        (false, Some(unit @ ('s' | 'm' | 'h'))) => format!("write it as `{number}{unit}`"),
+        (false, None) => format!("write it with a unit, `{number}s` or `{number}m`"),
+        _ => "write it as `30s`, `10m` or `1h`".into(),
+    }
+}
+
+/// Platforms, separated by commas.
+pub fn platforms(text: &str) -> Result<Vec<Platform>, String> {
+    text.split(',').map(|platform| platform.trim().parse()).collect()
+}
+
+/// Refusals that a user may overrule, because the decision is theirs.
+pub const OVERRULABLE: &[Code] = &[
+    Code::CommitBehind,
+    Code::CommitUnknown,
+    Code::ImageRecipe,
+    Code::ImageWithdrawn,
+    Code::WorkloadOwned,
+];
+
+/// Codes of refusals to overrule, separated by spaces, commas or lines.
+pub fn allowed(text: &str) -> Result<Vec<Code>, String> {
+    text.split([' ', ',', '\n']).filter(|word| !word.is_empty()).map(overrulable).collect()
+}
+
+fn overrulable(word: &str) -> Result<Code, String> {
+    let all = || OVERRULABLE.iter().map(|code| code.as_str());
+    match Code::find(word) {
+        Some(code) if OVERRULABLE.contains(&code) => Ok(code),
+        Some(code) => {
+            Err(format!("{code} cannot be overruled; {} can", all().collect::<Vec<_>>().join(", ")))
+        }
+        None => match nearest(&word.to_ascii_uppercase(), all()) {
+            Some(near) => Err(format!("did you mean `{near}`?")),
+            None => Err(format!(
+                "the codes that can be overruled are {}",
+                all().collect::<Vec<_>>().join(", ")
+            )),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let seconds = |text| duration(text).map(|d| d.as_secs());
+        assert_eq!(seconds("10m"), Ok(600));
+        assert_eq!(seconds("1h30m"), Ok(5400));
+        assert_eq!(seconds("0s"), Ok(0));
+        assert_eq!(seconds("10 minutes"), Err("write it as `10m`".into()));
+        assert_eq!(seconds("600"), Err("write it with a unit, `600s` or `600m`".into()));
+        assert_eq!(seconds("soon"), Err("write it as `30s`, `10m` or `1h`".into()));
+        assert_eq!(seconds("999h"), Err("at most `24h`".into()));
+    }
+
+    #[test]
+    fn only_decisions_of_the_user_can_be_overruled() {
+        assert_eq!(
+            allowed("sw-commit-behind, SW-IMAGE-WITHDRAWN"),
+            Ok(vec![Code::CommitBehind, Code::ImageWithdrawn])
+        );
+        assert_eq!(allowed("SW-COMMIT-BEHNID"), Err("did you mean `SW-COMMIT-BEHIND`?".into()));
+        assert!(
+            allowed("SW-PLATFORM-MISSING")
+                .is_err_and(|said| said.starts_with("SW-PLATFORM-MISSING cannot be overruled"))
+        );
+    }
+}

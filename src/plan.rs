@@ -1,0 +1,294 @@
+//! The plan: a pure function of inputs and facts, a value that serialises and prints itself. It is
+//! the whole of `slipway plan`, and `ship` does nothing that is not in it.
+//!
+//! Refusals are found here, before any write, all of them; what only a later moment can decide is
+//! listed as deferred and decided by clearance.
+
+pub mod image;
+pub mod rows;
+pub mod workload;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cluster::LiveContainer;
+use crate::error::{Code, Failure, Unseen};
+use crate::inputs::{Inputs, Intent, OnCancel, Target};
+use crate::names::{Commit, CommitPrefix, Digest, ImageRef, Platform, Repository, Tag};
+use crate::record::Mark;
+use crate::restore::RestorePoint;
+use crate::rollout::Patience;
+use crate::survey::Facts;
+use crate::survey::platforms::Needs;
+
+/// What a plan calls an image: its repository's name.
+pub type ImageName = String;
+
+/// What will be done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Ship or roll back.
+    pub intent: Purpose,
+    /// The commit whose image will serve.
+    pub commit: Commit,
+    /// Every image that is needed.
+    pub images: BTreeMap<ImageName, ImagePlan>,
+    /// What changes, in order: each stage waits for the one before.
+    pub stages: Vec<Stage>,
+    /// How to wait and what to overrule.
+    pub policy: Policy,
+    /// What could not be seen.
+    pub unseen: Vec<Unseen>,
+    /// What is decided later, and when.
+    pub deferred: Vec<String>,
+}
+
+/// What the run is for, as the plan prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Bring a commit to the workload.
+    Ship,
+    /// Put this commit back.
+    Rollback {
+        /// As it was typed.
+        to: CommitPrefix,
+    },
+}
+
+/// One image of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImagePlan {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The ECR repository.
+    pub repository: Repository,
+    /// `host/name`, once the repository is there.
+    pub uri: Option<ImageRef>,
+    /// The tag it gets or has.
+    pub tag: Tag,
+    /// Whether the repository is created first.
+    pub create: bool,
+    /// What it is for; absent where nothing is rolled out.
+    pub needs: Option<Needs>,
+    /// What it runs on.
+    pub has: Vec<Platform>,
+    /// Every digest a pod may report for it: its own, and those of its platforms' manifests.
+    pub digests: Vec<Digest>,
+}
+
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// ECR has it.
+    Reuse(Digest),
+    /// It is pushed from where it was given.
+    Take {
+        /// As it was typed.
+        shown: String,
+        /// What its digest is.
+        digest: Digest,
+        /// Its bytes.
+        size: u64,
+    },
+}
+
+impl Origin {
+    /// The digest, known before anything is pushed.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Reuse(digest) | Self::Take { digest, .. } => digest,
+        }
+    }
+}
+
+/// Changes that are made together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// All of them.
+    pub changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Another image in some containers of one workload.
+    Image(ImageChange),
+}
+
+/// Another image in some containers of one workload.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageChange {
+    /// The workload's namespace.
+    pub namespace: String,
+    /// The workload's name.
+    pub name: String,
+    /// The cluster.
+    pub cluster: String,
+    /// Container to image.
+    pub containers: BTreeMap<String, ImageName>,
+    /// What stands there now, by container.
+    pub from: BTreeMap<String, String>,
+    /// The label of what stands there now.
+    pub from_label: String,
+    /// The restore point as the survey saw it; clearance captures it again.
+    pub restore: Option<RestorePoint>,
+    /// Nothing changes: it serves already, whole and healthy.
+    pub unchanged: bool,
+    /// Whether the high-water mark moves to this commit.
+    pub moves_mark: bool,
+}
+
+/// How to wait and what to overrule.
+#[derive(Clone, Debug, Serialize)]
+pub struct Policy {
+    /// How long.
+    pub patience: Patience,
+    /// A cancelled run rolls back.
+    pub rollback_on_cancel: bool,
+    /// Overruled refusals.
+    pub allow: Vec<Code>,
+    /// Nothing is rolled out.
+    pub push_only: bool,
+}
+
+impl Plan {
+    /// The one image change there is, unless this run only pushes.
+    #[must_use]
+    pub fn change(&self) -> Option<&ImageChange> {
+        self.stages
+            .iter()
+            .flat_map(|stage| &stage.changes)
+            .map(|Change::Image(change)| change)
+            .next()
+    }
+
+    /// The one image there is.
+    #[must_use]
+    pub fn image(&self) -> Option<&ImagePlan> {
+        self.images.values().next()
+    }
+
+    /// The commit as people read it.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.commit.short()
+    }
+}
+
+/// A plan with what speaks against it.
+pub struct Draft {
+    /// As far as it could be made.
+    pub plan: Option<Plan>,
+    /// Its rows, as far as they are known.
+    pub rows: Vec<(String, String)>,
+    /// Why nothing may be written.
+    pub refusals: Vec<Failure>,
+    /// Warnings, and whether it is only a notice.
+    pub warnings: Vec<(Failure, bool)>,
+}
+
+/// The run that plans, as far as a plan depends on it.
+pub struct Run {
+    /// Who it is, among other runs.
+    pub mark: Mark,
+    /// The push event's word.
+    pub push: crate::guard::Push,
+    /// A re-run.
+    pub is_rerun: bool,
+    /// Its clock, to say how long ago something was.
+    pub now: jiff::Timestamp,
+}
+
+/// Drafts the plan. Pure.
+#[must_use]
+pub fn draft(inputs: &Inputs, facts: &Facts, run: &Run) -> Draft {
+    let mut draft =
+        Draft { plan: None, rows: Vec::new(), refusals: Vec::new(), warnings: Vec::new() };
+    let wanted = image::wanted(inputs, facts, &mut draft);
+    let workload = inputs.target.as_ref().and_then(|target| {
+        let place = facts.place.as_ref()?;
+        workload::look(inputs, target, facts, place, &mut draft)
+    });
+    let needs = workload.as_ref().and_then(|workload| workload.needs.clone());
+    if let (Some(wanted), Some(needs)) = (&wanted, &needs) {
+        let covered = crate::survey::platforms::covers(
+            &wanted.quoted(),
+            &wanted.has,
+            needs,
+            &wanted.fix(needs),
+        );
+        draft.refusals.extend(covered.err().map(|failure| *failure));
+    }
+    let change = match (&wanted, &workload, facts.place.as_ref()) {
+        (Some(wanted), Some(workload), Some(place)) => {
+            let mut change = workload::change(inputs, workload, place, wanted);
+            workload::guards(inputs, wanted, place, run, &mut change, &mut draft);
+            Some(change)
+        }
+        _ => None,
+    };
+    draft.rows = rows::rows(inputs, facts, wanted.as_ref(), workload.as_ref(), change.as_ref());
+    draft.plan = wanted.map(|wanted| assemble(inputs, facts, wanted, needs, change));
+    draft
+}
+
+fn assemble(
+    inputs: &Inputs,
+    facts: &Facts,
+    wanted: image::Wanted,
+    needs: Option<Needs>,
+    change: Option<ImageChange>,
+) -> Plan {
+    let name = wanted.repository.to_string();
+    let purpose = match &inputs.intent {
+        Intent::Ship => Purpose::Ship,
+        Intent::Rollback(to) => Purpose::Rollback { to: to.clone() },
+    };
+    let mut deferred = Vec::new();
+    if change.is_some() {
+        deferred.push(
+            "the workload is read again right before the patch, which is tried as a dry run first"
+                .to_owned(),
+        );
+    }
+    Plan {
+        intent: purpose,
+        commit: wanted.commit.clone(),
+        images: BTreeMap::from([(name, wanted.planned(needs))]),
+        stages: change
+            .into_iter()
+            .map(|change| Stage { changes: vec![Change::Image(change)] })
+            .collect(),
+        policy: Policy {
+            patience: inputs.patience,
+            rollback_on_cancel: inputs.on_cancel == OnCancel::Rollback,
+            allow: inputs.allow.clone(),
+            push_only: inputs.push_only,
+        },
+        unseen: facts.unseen.clone(),
+        deferred,
+    }
+}
+
+/// A target as messages write it: `shop/web`.
+#[must_use]
+pub fn path(target: &Target) -> String {
+    format!("{}/{}", target.namespace, target.workload.name)
+}
+
+/// The containers of a target with what a plan knows about them.
+pub struct WorkloadPlan {
+    /// The containers that get the image.
+    pub containers: Vec<LiveContainer>,
+    /// What the image has to be for.
+    pub needs: Option<Needs>,
+    /// What a rollback would restore.
+    pub restore: Option<RestorePoint>,
+    /// The label of what serves.
+    pub label: String,
+}

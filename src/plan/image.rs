@@ -1,0 +1,344 @@
+//! The image's side of the plan: reuse what ECR has, take what was given, or say what is missing.
+//!
+//! Pure. A tag that exists is never overwritten, but for that of a dirty tree.
+
+use std::collections::BTreeMap;
+
+use crate::aws::{FoundRepository, RepositoryState};
+use crate::error::{Code, Failure};
+use crate::image::{Configured, Image};
+use crate::inputs::{Inputs, Intent};
+use crate::names::{
+    Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository, nearest,
+};
+use crate::registry::Held;
+use crate::survey::Facts;
+use crate::survey::platforms::{Needs, list};
+
+use super::{Draft, ImagePlan, Origin};
+
+/// The label under which a build writes its recipe.
+pub const RECIPE: &str = "dev.slipway.recipe";
+
+/// The label that names the commit, in the OCI's words.
+pub const REVISION: &str = "org.opencontainers.image.revision";
+
+/// The label under which a build writes the event it was built for.
+pub const EVENT: &str = "dev.slipway.event";
+
+/// The image that the run wants to serve.
+pub struct Wanted {
+    /// Of this commit.
+    pub commit: Commit,
+    /// In this repository.
+    pub repository: Repository,
+    /// Its settings, where they were seen.
+    pub found: Option<FoundRepository>,
+    /// It is created first.
+    pub create: bool,
+    /// From where.
+    pub origin: Origin,
+    /// What it runs on.
+    pub has: Vec<Platform>,
+    /// Every digest a pod may report for it.
+    pub digests: Vec<Digest>,
+}
+
+impl Wanted {
+    /// As refusals quote it: what was typed, or `web:9f2c1e4`.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        match &self.origin {
+            Origin::Take { shown, .. } => format!("`{shown}`"),
+            Origin::Reuse(_) => format!("`{}`", self.short()),
+        }
+    }
+
+    /// `web:9f2c1e4`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        format!("{}:{}", self.repository, self.commit.short())
+    }
+
+    /// What to do where a platform is missing.
+    #[must_use]
+    pub fn fix(&self, needs: &Needs) -> Vec<String> {
+        let platforms =
+            needs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        match &self.origin {
+            Origin::Take { shown, .. } => vec![format!(
+                "docker buildx build --platform {platforms} --output type=oci,dest={shown} ."
+            )],
+            Origin::Reuse(_) => {
+                vec![format!("ship a new commit whose image is built for {platforms}")]
+            }
+        }
+    }
+
+    /// The plan of this image.
+    #[must_use]
+    pub fn planned(self, needs: Option<Needs>) -> ImagePlan {
+        ImagePlan {
+            uri: self.found.map(|found| found.uri),
+            tag: self.commit.tag(),
+            create: self.create,
+            origin: self.origin,
+            repository: self.repository,
+            needs,
+            has: self.has,
+            digests: self.digests,
+        }
+    }
+}
+
+/// Decides which image serves, or adds why none can.
+pub fn wanted(inputs: &Inputs, facts: &Facts, draft: &mut Draft) -> Option<Wanted> {
+    let (repository, state) = facts.repository.as_ref()?;
+    let (found, create) = match state {
+        RepositoryState::Found(found) => (Some(found.clone()), false),
+        RepositoryState::NotSeen(_) => (None, false),
+        RepositoryState::Missing if inputs.create_repository && inputs.intent == Intent::Ship => {
+            (None, true)
+        }
+        RepositoryState::Missing => {
+            draft.refusals.push(missing_repository(inputs, facts, repository));
+            return None;
+        }
+    };
+    let chosen = match &inputs.intent {
+        Intent::Ship => shipped(inputs, facts, found.as_ref(), draft),
+        Intent::Rollback(to) => earlier(to, facts),
+    };
+    match chosen {
+        Ok(Chosen { commit, origin, has, digests }) => Some(Wanted {
+            commit,
+            repository: repository.clone(),
+            found,
+            create,
+            origin,
+            has,
+            digests,
+        }),
+        Err(failure) => {
+            draft.refusals.push(*failure);
+            None
+        }
+    }
+}
+
+struct Chosen {
+    commit: Commit,
+    origin: Origin,
+    has: Vec<Platform>,
+    digests: Vec<Digest>,
+}
+
+fn missing_repository(inputs: &Inputs, facts: &Facts, repository: &Repository) -> Failure {
+    let near = nearest(repository.as_str(), facts.near_repositories.iter().map(Repository::as_str));
+    let mut failure =
+        Failure::new(Code::EcrMissing, format!("ECR has no repository `{repository}`")).why(
+            format!(
+                "DescribeRepositories in account {}, {}: RepositoryNotFound",
+                facts.caller.account, inputs.region
+            ),
+        );
+    failure = match near {
+        Some(near) => failure.next(format!("if `{near}` is meant, correct `repository`")),
+        None => failure.next("`create-repository: true` (immutable tags, scan on push), or"),
+    };
+    failure.next(format!(
+        "aws ecr create-repository --region {} --repository-name {repository} --image-tag-mutability IMMUTABLE",
+        inputs.region
+    ))
+}
+
+fn shipped(
+    inputs: &Inputs,
+    facts: &Facts,
+    found: Option<&FoundRepository>,
+    draft: &mut Draft,
+) -> Result<Chosen, Box<Failure>> {
+    let Some(commit) = facts.commit.clone() else {
+        return Err(Box::new(
+            Failure::new(Code::CommitMissing, "no commit is known").next("give `commit:`"),
+        ));
+    };
+    match (&facts.source, &facts.held) {
+        (Some(image), None) => Ok(take(commit, image)),
+        (Some(image), Some(held)) if held.manifest.digest == image.root.digest => {
+            Ok(reuse(commit, held))
+        }
+        (Some(image), Some(_))
+            if commit.dirty && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag())) =>
+        {
+            Ok(take(commit, image))
+        }
+        (Some(image), Some(held)) => Err(Box::new(conflict(&commit, image, held, found))),
+        (None, Some(held)) if !commit.dirty => {
+            recipe(inputs, &commit, held, draft)?;
+            Ok(reuse(commit, held))
+        }
+        (None, _) => Err(Box::new(nothing_to_ship(facts, &commit))),
+    }
+}
+
+fn take(commit: Commit, image: &Image) -> Chosen {
+    let mut digests = vec![image.root.digest.clone()];
+    digests.extend(image.children.iter().map(|child| child.digest.clone()));
+    let origin = Origin::Take {
+        shown: image.shown.clone(),
+        digest: image.root.digest.clone(),
+        size: image.size(),
+    };
+    Chosen { commit, origin, has: image.platforms.clone(), digests }
+}
+
+fn reuse(commit: Commit, held: &Held) -> Chosen {
+    let mut digests = vec![held.manifest.digest.clone()];
+    digests.extend(held.configs.iter().map(|config| config.manifest.clone()));
+    digests.dedup();
+    Chosen {
+        commit,
+        origin: Origin::Reuse(held.manifest.digest.clone()),
+        has: held.platforms.clone(),
+        digests,
+    }
+}
+
+fn conflict(
+    commit: &Commit,
+    image: &Image,
+    held: &Held,
+    found: Option<&FoundRepository>,
+) -> Failure {
+    let tag = commit.short();
+    let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
+    let kind = if immutable { "immutable tag" } else { "tag" };
+    Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
+        .why(format!(
+            "ECR has {}, `{}` is {}",
+            held.manifest.digest.short(),
+            image.shown,
+            image.root.digest.short()
+        ))
+        .next("leave out `image` to deploy the one in ECR, or ship a new commit")
+}
+
+/// An image under the commit's tag is taken only for what its labels say it is.
+fn recipe(
+    inputs: &Inputs,
+    commit: &Commit,
+    held: &Held,
+    draft: &mut Draft,
+) -> Result<(), Box<Failure>> {
+    let differences: Vec<_> =
+        held.configs.iter().flat_map(|config| differences(commit, config)).collect();
+    if differences.is_empty() || inputs.allows(Code::ImageRecipe) {
+        return Ok(());
+    }
+    let mut failure = Failure::new(
+        Code::ImageRecipe,
+        format!("tag {} holds an image of another recipe", commit.short()),
+    );
+    failure.why = differences;
+    failure.why.dedup();
+    failure = failure.next(format!(
+        "ship a new commit, or `allow: {}` if it is the right image all the same",
+        Code::ImageRecipe
+    ));
+    let _ = draft;
+    Err(Box::new(failure))
+}
+
+fn differences(commit: &Commit, config: &Configured) -> Vec<String> {
+    let label = |name: &str| config.labels.get(name).map(String::as_str);
+    let mut differences = Vec::new();
+    if let Some(revision) =
+        label(REVISION).filter(|r| r.parse::<CommitSha>().is_ok_and(|r| r != commit.sha))
+    {
+        differences.push(format!(
+            "its label {REVISION} is {}",
+            super::super::restore::short_commit(revision)
+        ));
+    }
+    if label(EVENT).is_some_and(|event| event.starts_with("pull_request")) {
+        differences.push("it was built for a pull request, from code that nobody merged".into());
+    }
+    differences
+}
+
+fn nothing_to_ship(facts: &Facts, commit: &Commit) -> Failure {
+    let name = facts.repository.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default();
+    let short = commit.short();
+    let why = if commit.dirty {
+        format!(
+            "the tree differs from {}, and an image of a changed tree is never reused",
+            commit.sha.short()
+        )
+    } else {
+        format!(
+            "ECR `{name}` has no tag {short}, `image` is empty, and this version builds no image itself"
+        )
+    };
+    Failure::new(Code::BuildEngine, format!("there is no image of {short}"))
+        .why(why)
+        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . && slipway ship --image image.tar")
+}
+
+/// A rollback's image: the commit as slipway recorded it, or its tag in ECR.
+fn earlier(to: &CommitPrefix, facts: &Facts) -> Result<Chosen, Box<Failure>> {
+    let record = facts.place.as_ref().map(|place| &place.record);
+    let known: BTreeMap<&str, &Digest> = record
+        .iter()
+        .flat_map(|record| &record.history)
+        .rev()
+        .map(|entry| (entry.commit.as_str(), &entry.digest))
+        .collect();
+    let matching: Vec<_> = known.iter().filter(|(commit, _)| to.matches(commit)).collect();
+    let held = facts.held.as_ref();
+    let sha = match (&matching[..], to.as_str().parse::<CommitSha>(), held) {
+        (_, Ok(sha), Some(_)) => sha,
+        ([(commit, _)], _, _) => commit
+            .trim_end_matches("-dirty")
+            .parse()
+            .map_err(|_| unknown_commit(to, record.is_some()))?,
+        (_, Ok(sha), None) => return Err(Box::new(gone(sha.short(), facts))),
+        _ => return Err(unknown_commit(to, !known.is_empty())),
+    };
+    let Some(held) = held else { return Err(Box::new(gone(sha.short(), facts))) };
+    let dirty = matching.first().is_some_and(|(commit, _)| commit.ends_with("-dirty"));
+    Ok(reuse(Commit { sha, dirty }, held))
+}
+
+fn unknown_commit(to: &CommitPrefix, has_history: bool) -> Box<Failure> {
+    let why = if has_history {
+        "the workload's history has no such commit, or several"
+    } else {
+        "slipway shipped nothing here yet"
+    };
+    Box::new(
+        Failure::new(Code::ImageGone, format!("no commit {} is known here", to.as_str()))
+            .why(why)
+            .next("slipway history; any commit with a tag in ECR can be given with all of its 40 digits"),
+    )
+}
+
+fn gone(short: &str, facts: &Facts) -> Failure {
+    let name = facts.repository.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default();
+    Failure::new(Code::ImageGone, format!("{short} is no longer in ECR `{name}`"))
+        .why("no image under its tag; a lifecycle policy may have expired it")
+        .next("slipway history shows which commits ECR still has")
+}
+
+/// `linux/amd64, 182 MB`.
+#[must_use]
+pub fn described(image: &ImagePlan) -> String {
+    list(&image.has)
+}
+
+/// The reference that is written into the workload.
+#[must_use]
+pub fn reference(uri: &ImageRef, plan: &ImagePlan, spelling: crate::inputs::Spelling) -> ImageRef {
+    let tag = (spelling == crate::inputs::Spelling::TagAndDigest).then(|| plan.tag.clone());
+    ImageRef { tag, digest: Some(plan.origin.digest().clone()), ..uri.clone() }
+}

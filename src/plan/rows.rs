@@ -1,0 +1,118 @@
+//! The plan as people read it: a few rows of label and text. Pure.
+
+use crate::aws::How;
+use crate::inputs::Inputs;
+use crate::report::figures;
+use crate::restore::RestorePoint;
+use crate::survey::Facts;
+use crate::survey::platforms::list;
+
+use super::image::Wanted;
+use super::{ImageChange, Origin, WorkloadPlan, workload};
+
+type Row = (String, String);
+
+/// Every row that is known.
+pub fn rows(
+    inputs: &Inputs,
+    facts: &Facts,
+    wanted: Option<&Wanted>,
+    workload: Option<&WorkloadPlan>,
+    change: Option<&ImageChange>,
+) -> Vec<Row> {
+    let mut rows = vec![row("who", who(inputs, facts))];
+    rows.extend(wanted.map(|wanted| row("image", image(wanted))));
+    if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
+        rows.push(row("platform", format!("{}: {}", list(&needs.platforms), needs.because)));
+    }
+    if let (Some(wanted), Some(change)) = (wanted, change) {
+        rows.push(row("change", changed(wanted, change)));
+    }
+    if let Some(workload) = workload {
+        rows.push(row(
+            "restore",
+            workload
+                .restore
+                .as_ref()
+                .map_or_else(|| "nothing: no revision is healthy".into(), restored),
+        ));
+    }
+    if let Some(place) = &facts.place {
+        rows.extend(workload::strategy(&place.live).map(|said| row("strategy", said.into())));
+    }
+    match (inputs.push_only, workload) {
+        (true, _) => rows.push(row("until", "the push: no rollout".into())),
+        (false, Some(_)) => rows.push(row("watch", watch(inputs))),
+        (false, None) => {}
+    }
+    rows
+}
+
+fn row(label: &str, text: String) -> Row {
+    (label.into(), text)
+}
+
+fn who(inputs: &Inputs, facts: &Facts) -> String {
+    let caller = &facts.caller;
+    let how = match &caller.how {
+        How::Oidc => "by OIDC",
+        How::AccessKey => "by access key",
+        How::SessionKeys => "by temporary keys",
+        How::Role(_) => "by AssumeRole",
+    };
+    let expected = if inputs.expect_account.is_some() { " as expected" } else { "" };
+    format!("{} {how}, account {}{expected}", caller.who.replace('`', ""), caller.account)
+}
+
+fn image(wanted: &Wanted) -> String {
+    let name = wanted.short();
+    match &wanted.origin {
+        Origin::Reuse(digest) => format!("{name} is in ECR: {}", digest.short()),
+        Origin::Take { shown, digest, size } => {
+            let into = if wanted.create { "create the repository, push" } else { "push" };
+            format!(
+                "{name} is not in ECR: {into} `{shown}`, {}, {}",
+                digest.short(),
+                figures::size(*size)
+            )
+        }
+    }
+}
+
+fn changed(wanted: &Wanted, change: &ImageChange) -> String {
+    let names: Vec<_> = change.containers.keys().map(|name| format!("`{name}`")).collect();
+    let containers = if names.len() == 1 { "container" } else { "containers" };
+    if change.unchanged {
+        return format!(
+            "none: {containers} {} already run {}",
+            names.join(", "),
+            wanted.commit.short()
+        );
+    }
+    format!(
+        "{containers} {}: {} -> {}, and slipway's own annotations",
+        names.join(", "),
+        change.from_label,
+        wanted.commit.short()
+    )
+}
+
+fn restored(point: &RestorePoint) -> String {
+    let digest = point.digest().map_or_else(String::new, |digest| format!(" {}", digest.short()));
+    let ecr = match point.in_ecr {
+        Some(true) => ", in ECR",
+        Some(false) => ", no longer in ECR: its pods cannot move to another node",
+        None => "",
+    };
+    let digest = if point.label == digest.trim() { String::new() } else { digest };
+    format!("{}{digest}: {}/{} ready now{ecr}", point.label, point.ready, point.wanted)
+}
+
+fn watch(inputs: &Inputs) -> String {
+    let patience = inputs.patience;
+    let most = figures::setting(patience.timeout);
+    if patience.bake.is_zero() {
+        return format!("{most} at most");
+    }
+    format!("{most} at most, then {} without a restart", figures::setting(patience.bake))
+}

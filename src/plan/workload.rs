@@ -1,0 +1,326 @@
+//! The workload's side of the plan: what changes, what a rollback would restore, and everything
+//! that speaks against a write. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+
+use crate::cluster::{Live, Owner, Strategy, container_for};
+use crate::error::{Code, Failure};
+use crate::guard::{self, Answer, Asking};
+use crate::inputs::{Inputs, Intent, Target};
+use crate::names::{Digest, ImageRef};
+use crate::record::Newest;
+use crate::restore;
+use crate::survey::Facts;
+use crate::survey::place::Place;
+use crate::survey::platforms;
+
+use super::image::{Wanted, reference};
+use super::{Draft, ImageChange, Run, WorkloadPlan};
+
+/// What is known of the workload's side, with its refusals and warnings.
+pub fn look(
+    inputs: &Inputs,
+    target: &Target,
+    facts: &Facts,
+    place: &Place,
+    draft: &mut Draft,
+) -> Option<WorkloadPlan> {
+    let evidence =
+        platforms::Evidence { input: inputs.platforms.clone(), ..place.evidence.clone() };
+    let needs = platforms::needs(&evidence, &facts.unseen)
+        .map_err(|failure| draft.refusals.push(*failure))
+        .ok();
+    standing_in_the_way(inputs, target, place, draft);
+    let containers =
+        containers(target, facts, place).map_err(|failure| draft.refusals.push(failure)).ok()?;
+    let mut restore = restore::capture(&place.health, &containers, &place.record, &place.resolved);
+    if let Some(point) = &mut restore {
+        point.in_ecr = in_ecr(point, place, facts);
+    }
+    let first = containers.first()?;
+    let digest = running(place, &first.name);
+    let commit = digest.as_ref().and_then(|digest| place.record.commit_of(digest));
+    let label = restore::label(commit, &first.image, digest.as_ref());
+    Some(WorkloadPlan { containers, needs, restore, label })
+}
+
+/// The containers that get the image.
+fn containers(
+    target: &Target,
+    facts: &Facts,
+    place: &Place,
+) -> Result<Vec<crate::cluster::LiveContainer>, Failure> {
+    let Some((repository, _)) = &facts.repository else { return Ok(Vec::new()) };
+    let host = facts.uri.as_ref().and_then(|uri| uri.registry.clone()).unwrap_or_default();
+    container_for(&place.live, &host, repository, target.container.as_ref())
+}
+
+/// What a container's image is now: pinned, or what its ready pods run.
+#[must_use]
+pub fn running(place: &Place, container: &str) -> Option<Digest> {
+    let pinned = place.live.container(container).and_then(|c| restore::pinned(&c.image));
+    pinned.or_else(|| {
+        let digests = place.health.current.as_ref()?.digests.get(container)?;
+        let mut all = digests.iter();
+        let first = all.next()?;
+        all.next().is_none().then(|| first.clone())
+    })
+}
+
+fn in_ecr(point: &restore::RestorePoint, place: &Place, facts: &Facts) -> Option<bool> {
+    let present = place.present.as_ref()?;
+    let (repository, _) = facts.repository.as_ref()?;
+    let ours = |name: &String| {
+        let image = point.images.get(name).and_then(|image| image.parse::<ImageRef>().ok());
+        image.is_some_and(|image| {
+            image.registry.is_some() && image.repository == repository.as_str()
+        })
+    };
+    let mut wanted =
+        point.digests.iter().filter(|(name, _)| ours(name)).map(|(_, digest)| digest).peekable();
+    wanted.peek()?;
+    Some(wanted.all(|digest| present.contains(digest)))
+}
+
+/// Everything about the workload that makes a write wrong, or worth a warning.
+fn standing_in_the_way(inputs: &Inputs, target: &Target, place: &Place, draft: &mut Draft) {
+    let path = super::path(target);
+    draft.refusals.extend(place.lacking.clone());
+    if place.live.paused {
+        draft.refusals.push(
+            Failure::new(Code::WorkloadPaused, format!("`{path}` is paused, no pod would change"))
+                .next(format!(
+                    "kubectl -n {} rollout resume {}",
+                    target.namespace, target.workload
+                )),
+        );
+    }
+    for owner in &place.live.owners {
+        match owned(owner) {
+            Some((failure, true)) if !inputs.allows(Code::WorkloadOwned) => {
+                draft.refusals.push(failure.next(format!(
+                    "change the image where it is kept, or `allow: {}`",
+                    Code::WorkloadOwned
+                )));
+            }
+            Some((failure, _)) => draft.warnings.push((failure, false)),
+            None => {}
+        }
+    }
+    if place.live.replicas == 0 {
+        draft.warnings.push((scaled(&path, &place.live), true));
+    }
+    if let Some(failure) = unhealthy(&path, place) {
+        draft.warnings.push((failure, false));
+    }
+}
+
+/// What an owner does to our image, and whether it does so by itself.
+fn owned(owner: &Owner) -> Option<(Failure, bool)> {
+    let said = |what: String| Failure::new(Code::WorkloadOwned, what);
+    let back = "puts its own back";
+    Some(match owner {
+        Owner::Argo(Some(app)) => (
+            said(format!("Argo CD application `{app}` sets this image too; its next sync {back}")),
+            true,
+        ),
+        Owner::Argo(None) => {
+            (said(format!("Argo CD sets this image too; its next sync {back}")), true)
+        }
+        Owner::FluxKustomization(name) => (
+            said(format!("Flux Kustomization `{name}` sets this image too; its next run {back}")),
+            true,
+        ),
+        Owner::FluxHelm(name) => (
+            said(format!("Flux HelmRelease `{name}` sets this image too; its next run {back}")),
+            true,
+        ),
+        Owner::Helm(release) => (
+            said(format!("Helm release `{release}` sets this image too; its next upgrade {back}")),
+            false,
+        ),
+        Owner::Manager { name, .. } if owner.is_gitops() => {
+            (said(format!("field manager `{name}` sets this image too and {back} by itself")), true)
+        }
+        // Everybody's kubectl made the Deployment once: no news.
+        Owner::Manager { name, .. } if name.starts_with("kubectl") || name == "slipway" => {
+            return None;
+        }
+        Owner::Manager { name, .. } => (
+            said(format!("field manager `{name}` set this image last and may set it again")),
+            false,
+        ),
+    })
+}
+
+fn scaled(path: &str, live: &Live) -> Failure {
+    Failure::new(
+        Code::WorkloadScaled,
+        format!("`{path}` asks for 0 replicas: nothing will run, so nothing is proven"),
+    )
+    .next(format!("kubectl -n {} scale deployment/{} --replicas=1", live.namespace, live.name))
+}
+
+fn unhealthy(path: &str, place: &Place) -> Option<Failure> {
+    let health = &place.health;
+    if health.is_well() || place.live.replicas == 0 {
+        return None;
+    }
+    let state = health
+        .rolling
+        .clone()
+        .unwrap_or_else(|| format!("{}/{} ready", health.ready, health.wanted));
+    Some(match &health.completed {
+        Some(_) => {
+            Failure::new(Code::WorkloadUnhealthy, format!("`{path}` is not whole now: {state}"))
+                .next("nothing: a rollback would restore the last revision that was")
+        }
+        None => {
+            Failure::new(Code::WorkloadUnhealthy, format!("`{path}` is not healthy now: {state}"))
+                .next(
+                    "nothing: there is no healthy revision, so a failure would not be rolled back",
+                )
+        }
+    })
+}
+
+/// The change itself.
+pub fn change(
+    inputs: &Inputs,
+    workload: &WorkloadPlan,
+    place: &Place,
+    wanted: &Wanted,
+) -> ImageChange {
+    let target = inputs.target.as_ref();
+    let from: BTreeMap<_, _> =
+        workload.containers.iter().map(|c| (c.name.clone(), c.image.clone())).collect();
+    let digest = wanted.origin.digest();
+    let all_pinned = !from.is_empty()
+        && from.values().all(|image| restore::pinned(image).as_ref() == Some(digest));
+    ImageChange {
+        namespace: place.live.namespace.clone(),
+        name: place.live.name.clone(),
+        cluster: target.map(|t| t.cluster.to_string()).unwrap_or_default(),
+        containers: from.keys().map(|name| (name.clone(), wanted.repository.to_string())).collect(),
+        from,
+        from_label: workload.label.clone(),
+        restore: workload.restore.clone(),
+        unchanged: all_pinned && place.health.is_well(),
+        moves_mark: false,
+    }
+}
+
+/// The stale guard and the memory of what failed. A rollback is meant, and asks neither about order.
+pub fn guards(
+    inputs: &Inputs,
+    wanted: &Wanted,
+    place: &Place,
+    run: &Run,
+    change: &mut ImageChange,
+    draft: &mut Draft,
+) {
+    let digest = wanted.origin.digest();
+    let commit = wanted.commit.tag();
+    if let Some(code) = place.record.withdrawn(commit.as_str(), Some(digest))
+        && !inputs.allows(Code::ImageWithdrawn)
+        && !change.unchanged
+    {
+        draft.refusals.push(withdrawn(&wanted.commit.short(), code));
+    }
+    if inputs.intent != Intent::Ship {
+        return;
+    }
+    match answer(wanted, place, run) {
+        Answer::Pass(moves) => change.moves_mark = moves,
+        Answer::Warn(failure) => {
+            change.moves_mark = true;
+            draft.warnings.push((*failure, false));
+        }
+        Answer::Refuse(failure) if inputs.allows(failure.code) => {
+            draft
+                .warnings
+                .push((Failure { next: vec!["nothing: it is allowed".into()], ..*failure }, false));
+        }
+        Answer::Refuse(failure) => draft.refusals.push(*failure),
+    }
+}
+
+fn withdrawn(short: &str, code: &str) -> Failure {
+    Failure::new(Code::ImageWithdrawn, format!("{short} was rolled back here before"))
+        .why(format!("it ended with {code}; the workload's annotations say so"))
+        .next(format!(
+            "push a fix; the same image ships again only with `allow: {}`",
+            Code::ImageWithdrawn
+        ))
+}
+
+/// The guard's answer for this commit on this workload.
+pub fn answer(wanted: &Wanted, place: &Place, run: &Run) -> Answer {
+    let live = place
+        .live
+        .containers
+        .iter()
+        .find_map(|c| running(place, &c.name).filter(|d| place.record.describes(Some(d))));
+    // The mark is believed only where what slipway set is what is live: else somebody deployed past it.
+    let newest = place.record.newest.as_ref().filter(|_| live.is_some());
+    let standing =
+        guard::stand(&wanted.commit.sha, newest, place.compared.as_ref(), &run.push, &run.mark);
+    let short = wanted.commit.short();
+    let asking = Asking {
+        short: &short,
+        is_rerun: run.is_rerun,
+        ago: newest.and_then(|newest| ago(newest, run.now)),
+    };
+    guard::answer(&standing, newest, &asking)
+}
+
+fn ago(newest: &Newest, now: jiff::Timestamp) -> Option<String> {
+    let at: jiff::Timestamp = newest.mark.at.parse().ok()?;
+    let seconds = u64::try_from(now.duration_since(at).as_secs()).ok()?;
+    Some(match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    })
+}
+
+/// The string under which an earlier revision of the workload had this digest: put back byte for
+/// byte, its ReplicaSet is used again.
+#[must_use]
+pub fn earlier_spelling(sets: &[ReplicaSet], container: &str, digest: &Digest) -> Option<String> {
+    let images = sets.iter().filter_map(|set| {
+        let spec = set.spec.as_ref()?.template.as_ref()?.spec.as_ref()?;
+        let all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        all.filter(|c| c.name == container).find_map(|c| c.image.clone())
+    });
+    images.into_iter().find(|image| restore::pinned(image).as_ref() == Some(digest))
+}
+
+/// The images that are written, by container.
+#[must_use]
+pub fn images(
+    inputs: &Inputs,
+    change: &ImageChange,
+    plan: &super::ImagePlan,
+    uri: &ImageRef,
+    sets: &[ReplicaSet],
+) -> BTreeMap<String, String> {
+    let fresh = reference(uri, plan, inputs.spelling).to_string();
+    let spelled = |container: &String| match inputs.intent {
+        Intent::Ship => fresh.clone(),
+        Intent::Rollback(_) => {
+            earlier_spelling(sets, container, plan.origin.digest()).unwrap_or_else(|| fresh.clone())
+        }
+    };
+    change.containers.keys().map(|container| (container.clone(), spelled(container))).collect()
+}
+
+/// How many old pods serve while new ones start: for the plan's reader.
+#[must_use]
+pub fn strategy(live: &Live) -> Option<&'static str> {
+    (live.strategy == Strategy::Recreate)
+        .then_some("its strategy is Recreate: nothing serves until the new pods are ready")
+}

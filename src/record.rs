@@ -1,0 +1,307 @@
+//! What slipway writes about itself on a workload: metadata annotations, never the template's.
+//!
+//! Pure: annotations in, annotations out. A value that somebody mangled is read as absent, so that
+//! a typo in an annotation can never stop a deploy; it is believed only where the live image proves it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Code;
+use crate::names::Digest;
+
+/// The prefix of every annotation that is ours.
+pub const PREFIX: &str = "slipway.dev/";
+
+/// How many rollouts the history keeps.
+const KEPT: usize = 12;
+
+/// Annotations, as the API has them.
+pub type Annotations = BTreeMap<String, String>;
+
+/// Which run did something, and how it compares with other runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Unlike every other run's: `4711.1` (run and attempt), or a name made up by a CLI run.
+    pub run: String,
+    /// The run's number in its workflow.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub number: Option<u64>,
+    /// The workflow's file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub workflow: Option<String>,
+    /// The branch or tag.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<String>,
+    /// When, in UTC.
+    pub at: String,
+}
+
+impl Mark {
+    /// `run 4711`, or the name of a CLI run.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let id = self.run.split('.').next().unwrap_or(&self.run);
+        if id.bytes().all(|b| b.is_ascii_digit()) { format!("run {id}") } else { self.run.clone() }
+    }
+}
+
+/// The newest commit that slipway ever attempted here, and the run that did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// The commit, whole.
+    pub commit: String,
+    /// The run.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Not known to have ended.
+    Rolling,
+    /// It was ready and baked.
+    Healthy,
+    /// It failed with this code and was taken back.
+    Withdrawn(String),
+    /// Its run was cancelled.
+    Unwatched,
+}
+
+/// One rollout of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The commit, whole, with `-dirty` where the tree differed.
+    pub commit: String,
+    /// What was set.
+    pub digest: Digest,
+    /// How it ended.
+    pub fate: Fate,
+    /// The Deployment's revision, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revision: Option<String>,
+    /// The run.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// Everything slipway wrote on one workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The commit whose image slipway set last.
+    pub commit: Option<String>,
+    /// The digest it set.
+    pub digest: Option<Digest>,
+    /// The run that did.
+    pub run: Option<String>,
+    /// The high-water mark.
+    pub newest: Option<Newest>,
+    /// Newest first.
+    pub history: Vec<Entry>,
+}
+
+impl Record {
+    /// Reads what is there.
+    #[must_use]
+    pub fn read(annotations: &Annotations) -> Self {
+        let text = |name: &str| annotations.get(&format!("{PREFIX}{name}"));
+        Self {
+            commit: text("commit").cloned(),
+            digest: text("digest").and_then(|d| d.parse().ok()),
+            run: text("run").cloned(),
+            newest: text("newest").and_then(|json| serde_json::from_str(json).ok()),
+            history: text("history")
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether the workload still runs what this record says: else somebody else changed it since,
+    /// and the record proves nothing about what is live.
+    #[must_use]
+    pub fn describes(&self, live: Option<&Digest>) -> bool {
+        self.digest.is_some() && self.digest.as_ref() == live
+    }
+
+    /// The commit that slipway set this digest for, if it ever did.
+    #[must_use]
+    pub fn commit_of(&self, digest: &Digest) -> Option<&str> {
+        let current = self.commit.as_deref().filter(|_| self.digest.as_ref() == Some(digest));
+        current.or_else(|| {
+            self.history.iter().find(|e| e.digest == *digest).map(|e| e.commit.as_str())
+        })
+    }
+
+    /// The code with which this image was taken back, unless a later attempt of it did better.
+    #[must_use]
+    pub fn withdrawn(&self, commit: &str, digest: Option<&Digest>) -> Option<&str> {
+        let same = |entry: &&Entry| entry.commit == commit || Some(&entry.digest) == digest;
+        match &self.history.iter().find(same)?.fate {
+            Fate::Withdrawn(code) => Some(code),
+            Fate::Rolling | Fate::Healthy | Fate::Unwatched => None,
+        }
+    }
+
+    /// The annotations of the patch that sets an image. `is_newest` moves the high-water mark.
+    #[must_use]
+    pub fn setting(
+        &self,
+        commit: &str,
+        digest: &Digest,
+        mark: &Mark,
+        is_newest: bool,
+    ) -> Annotations {
+        let mut history = self.history.clone();
+        history.insert(
+            0,
+            Entry {
+                commit: commit.into(),
+                digest: digest.clone(),
+                fate: Fate::Rolling,
+                revision: None,
+                mark: mark.clone(),
+            },
+        );
+        let mut set = write(&history);
+        set.insert(format!("{PREFIX}commit"), commit.into());
+        set.insert(format!("{PREFIX}digest"), digest.to_string());
+        set.insert(format!("{PREFIX}run"), mark.run.clone());
+        if is_newest || self.newest.is_none() {
+            let newest = Newest { commit: commit.into(), mark: mark.clone() };
+            insert_json(&mut set, "newest", &newest);
+        }
+        set
+    }
+
+    /// The annotations of the patch that puts an image back after `run` failed: the failed commit is
+    /// withdrawn, the high-water mark stays, so that nothing older slips in afterwards.
+    #[must_use]
+    pub fn restoring(
+        &self,
+        failed_run: &str,
+        code: Code,
+        commit: Option<&str>,
+        digest: Option<&Digest>,
+        mark: &Mark,
+    ) -> Annotations {
+        let history = self.with_fate(failed_run, &Fate::Withdrawn(code.to_string()), None);
+        let mut set = write(&history);
+        set.insert(format!("{PREFIX}run"), format!("{}-back", mark.run));
+        set.insert(format!("{PREFIX}commit"), commit.unwrap_or_default().into());
+        set.insert(format!("{PREFIX}digest"), digest.map_or_else(String::new, ToString::to_string));
+        set
+    }
+
+    /// The annotations that say how a run ended.
+    #[must_use]
+    pub fn ending(&self, run: &str, fate: &Fate, revision: Option<&str>) -> Annotations {
+        write(&self.with_fate(run, fate, revision))
+    }
+
+    fn with_fate(&self, run: &str, fate: &Fate, revision: Option<&str>) -> Vec<Entry> {
+        let mut history = self.history.clone();
+        if let Some(entry) = history.iter_mut().find(|entry| entry.mark.run == run) {
+            entry.fate = fate.clone();
+            entry.revision = revision.map(Into::into).or(entry.revision.take());
+        }
+        history
+    }
+}
+
+fn write(history: &[Entry]) -> Annotations {
+    let mut set = Annotations::new();
+    insert_json(&mut set, "history", &history[..history.len().min(KEPT)]);
+    set
+}
+
+fn insert_json<T: Serialize + ?Sized>(set: &mut Annotations, name: &str, value: &T) {
+    // These types have only string keys, so serialising them cannot go wrong.
+    if let Ok(json) = serde_json::to_string(value) {
+        set.insert(format!("{PREFIX}{name}"), json);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(run: &str) -> Mark {
+        Mark {
+            run: run.into(),
+            number: Some(12),
+            workflow: Some("ship.yml".into()),
+            reference: None,
+            at: "2026-11-21T08:41:00Z".into(),
+        }
+    }
+
+    fn applied(mut to: Annotations, set: Annotations) -> Annotations {
+        to.extend(set);
+        to
+    }
+
+    #[test]
+    fn a_failed_commit_is_withdrawn_and_the_high_water_mark_stays() {
+        let (good, bad) = (Digest::of(b"good"), Digest::of(b"bad"));
+        let one = applied(
+            Annotations::new(),
+            Record::default().setting("aaaaaaa1", &good, &mark("1.1"), true),
+        );
+        let one =
+            applied(one.clone(), Record::read(&one).ending("1.1", &Fate::Healthy, Some("17")));
+        let two =
+            applied(one.clone(), Record::read(&one).setting("bbbbbbb2", &bad, &mark("2.1"), true));
+        let back = Record::read(&two).restoring(
+            "2.1",
+            Code::CrashExit,
+            Some("aaaaaaa1"),
+            Some(&good),
+            &mark("2.1"),
+        );
+        let record = Record::read(&applied(two, back));
+        assert_eq!(record.newest.as_ref().map(|n| n.commit.as_str()), Some("bbbbbbb2"));
+        assert_eq!(record.withdrawn("bbbbbbb2", None), Some("SW-CRASH-EXIT"));
+        assert_eq!(record.withdrawn("ccccccc3", Some(&bad)), Some("SW-CRASH-EXIT"));
+        assert_eq!(record.withdrawn("aaaaaaa1", Some(&good)), None);
+        assert!(
+            record.describes(Some(&good))
+                && !record.describes(Some(&bad))
+                && !record.describes(None)
+        );
+        assert_eq!(record.commit_of(&bad), Some("bbbbbbb2"));
+        assert_eq!(record.run.as_deref(), Some("2.1-back"));
+    }
+
+    #[test]
+    fn mangled_annotations_are_read_as_absent() {
+        let broken = [
+            ("slipway.dev/newest", "{"),
+            ("slipway.dev/history", "[1]"),
+            ("slipway.dev/digest", "x"),
+        ];
+        let annotations = broken.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        assert_eq!(Record::read(&annotations), Record::default());
+    }
+
+    #[test]
+    fn the_history_keeps_the_newest_twelve() {
+        let mut annotations = Annotations::new();
+        for n in 0..20 {
+            let digest = Digest::of(&[n]);
+            let set = Record::read(&annotations).setting(
+                &format!("commit-{n}"),
+                &digest,
+                &mark(&n.to_string()),
+                true,
+            );
+            annotations = applied(annotations, set);
+        }
+        let history = Record::read(&annotations).history;
+        assert_eq!(
+            (history.len(), history[0].commit.as_str(), history[11].commit.as_str()),
+            (12, "commit-19", "commit-8")
+        );
+    }
+}

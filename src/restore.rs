@@ -1,0 +1,165 @@
+//! What a rollback would put back: captured before the write, spelled so that nothing else changes.
+//!
+//! Pure. The same image spelled otherwise makes another ReplicaSet, so the original string is kept
+//! byte for byte wherever it still means what the healthy pods run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cluster::{Health, LiveContainer, Revision};
+use crate::names::{Digest, ImageRef};
+use crate::record::Record;
+
+/// What a tag of ours names now, by the reference as it stands in the workload; absent where it
+/// could not be resolved.
+pub type Resolved = BTreeMap<String, Digest>;
+
+/// The state to go back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RestorePoint {
+    /// Container to the image string that is put back.
+    pub images: BTreeMap<String, String>,
+    /// The digests its pods ran, by container.
+    pub digests: BTreeMap<String, Digest>,
+    /// The commit, where slipway shipped it.
+    pub commit: Option<String>,
+    /// As people read it: `3f2a91c`, `v1`, `nginx:1.24.0`.
+    pub label: String,
+    /// Its pods that are ready.
+    pub ready: u32,
+    /// Replicas that are asked for.
+    pub wanted: u32,
+    /// Whether ECR still has every one of its images that is ours; absent where that could not be read.
+    pub in_ecr: Option<bool>,
+    /// The revision it was.
+    pub revision: i64,
+}
+
+impl RestorePoint {
+    /// The digest of the first container: for lines that show one.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digests.values().next()
+    }
+}
+
+/// Captures the restore point: the last revision that completed, if ready pods prove one.
+#[must_use]
+pub fn capture(
+    health: &Health,
+    targets: &[LiveContainer],
+    record: &Record,
+    resolved: &Resolved,
+) -> Option<RestorePoint> {
+    let revision = health.completed.as_ref().filter(|revision| revision.ready > 0)?;
+    let mut images = BTreeMap::new();
+    let mut digests = BTreeMap::new();
+    for target in targets {
+        let original = revision.images.get(&target.name)?;
+        let running = only(revision, &target.name).or_else(|| pinned(original));
+        images.insert(target.name.clone(), spelled(original, running.as_ref(), resolved));
+        digests.extend(running.map(|digest| (target.name.clone(), digest)));
+    }
+    let first = targets.first()?;
+    let commit =
+        digests.get(&first.name).and_then(|digest| record.commit_of(digest)).map(str::to_owned);
+    Some(RestorePoint {
+        label: label(
+            commit.as_deref(),
+            revision.images.get(&first.name)?,
+            digests.get(&first.name),
+        ),
+        images,
+        digests,
+        commit,
+        ready: revision.ready,
+        wanted: health.wanted,
+        in_ecr: None,
+        revision: revision.number,
+    })
+}
+
+/// The digest that all ready pods run in this container, if it is one.
+fn only(revision: &Revision, container: &str) -> Option<Digest> {
+    let running = revision.digests.get(container)?;
+    let mut all = running.iter();
+    let first = all.next()?;
+    all.next().is_none().then(|| first.clone())
+}
+
+/// The digest that a reference names itself.
+#[must_use]
+pub fn pinned(image: &str) -> Option<Digest> {
+    image.parse::<ImageRef>().ok()?.digest
+}
+
+/// The original string if it is pinned, if its tag still names what runs, or if that cannot be told:
+/// then the old ReplicaSet, whose pods serve, is simply kept. Else the digest that runs.
+fn spelled(original: &str, running: Option<&Digest>, resolved: &Resolved) -> String {
+    let (Some(running), Ok(reference)) = (running, original.parse::<ImageRef>()) else {
+        return original.into();
+    };
+    let moved = resolved.get(original).is_some_and(|now| now != running);
+    if reference.digest.is_some() || !moved {
+        return original.into();
+    }
+    ImageRef { tag: None, digest: Some(running.clone()), ..reference }.to_string()
+}
+
+/// A commit in seven digits, else what stands in the workload, as short as it is clear.
+#[must_use]
+pub fn label(commit: Option<&str>, image: &str, digest: Option<&Digest>) -> String {
+    if let Some(commit) = commit {
+        return short_commit(commit);
+    }
+    let Ok(reference) = image.parse::<ImageRef>() else { return image.into() };
+    let ours = reference.registry.as_deref().is_some_and(|host| host.contains(".dkr"));
+    match (&reference.tag, digest) {
+        (Some(tag), _) if ours => short_commit(tag.as_str()),
+        (Some(tag), _) => format!("{}:{tag}", reference.repository),
+        (None, Some(digest)) => digest.short().into(),
+        (None, None) => reference.repository,
+    }
+}
+
+/// Seven digits of a commit; anything else as it is.
+#[must_use]
+pub fn short_commit(tag: &str) -> String {
+    let (bare, dirty) = tag.strip_suffix("-dirty").map_or((tag, ""), |bare| (bare, "-dirty"));
+    let is_commit = matches!(bare.len(), 40 | 64) && bare.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_commit { format!("{}{dirty}", &bare[..7]) } else { tag.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web";
+
+    #[test]
+    fn a_moved_tag_goes_back_to_the_digest_that_runs_and_anything_else_stays_as_it_is() {
+        let (runs, moved) = (Digest::of(b"runs"), Digest::of(b"moved"));
+        let latest = format!("{HOST}:latest");
+        let resolved = |digest: &Digest| Resolved::from([(latest.clone(), digest.clone())]);
+        assert_eq!(spelled(&latest, Some(&runs), &resolved(&moved)), format!("{HOST}@{runs}"));
+        assert_eq!(spelled(&latest, Some(&runs), &resolved(&runs)), latest);
+        assert_eq!(spelled(&latest, Some(&runs), &Resolved::new()), latest);
+        let pinned = format!("{HOST}:v1@{runs}");
+        assert_eq!(spelled(&pinned, Some(&moved), &resolved(&moved)), pinned);
+        assert_eq!(spelled("nginx:1.24.0", Some(&runs), &Resolved::new()), "nginx:1.24.0");
+    }
+
+    #[test]
+    fn labels_are_short_and_clear() {
+        let commit = "3f2a91c000000000000000000000000000000000";
+        assert_eq!(label(Some(commit), "x", None), "3f2a91c");
+        assert_eq!(label(None, &format!("{HOST}:{commit}-dirty"), None), "3f2a91c-dirty");
+        assert_eq!(label(None, &format!("{HOST}:v1"), None), "v1");
+        assert_eq!(label(None, "nginx:1.24.0", None), "nginx:1.24.0");
+        assert_eq!(
+            label(None, &format!("{HOST}@{}", Digest::of(b"x")), Some(&Digest::of(b"x"))),
+            Digest::of(b"x").short()
+        );
+    }
+}

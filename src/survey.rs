@@ -1,0 +1,181 @@
+//! Facts: everything a plan needs, read and never written. What is independent is read side by side.
+//!
+//! A right that is optional comes back as unseen; a right that is needed fails here, before any write.
+
+pub mod place;
+pub mod platforms;
+pub mod source;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::aws::{Aws, Caller, RepositoryState};
+use crate::checkout::{self, Dirty, EventCommit};
+use crate::cluster::Cluster;
+use crate::error::{Code, Failure, Unseen};
+use crate::github::api::Github;
+use crate::github::context::Context;
+use crate::image::Image;
+use crate::inputs::{Inputs, Intent};
+use crate::names::{Commit, CommitSha, ImageRef, Repository};
+use crate::registry::{Held, Registry};
+use place::Place;
+
+/// Who talks to whom: made once, used by every step.
+pub struct Remotes {
+    /// AWS.
+    pub aws: Aws,
+    /// The ECR repository's registry; absent while the repository is unknown.
+    pub registry: Option<Registry>,
+    /// The cluster; absent with `until: push`.
+    pub cluster: Option<Cluster>,
+    /// GitHub's API; absent off a runner.
+    pub github: Option<Github>,
+}
+
+/// What was read.
+pub struct Facts {
+    /// The commit that is shipped; a rollback's is found later, in the history.
+    pub commit: Option<Commit>,
+    /// Who we are to AWS.
+    pub caller: Caller,
+    /// The ECR repository.
+    pub repository: Option<(Repository, RepositoryState)>,
+    /// `host/name` of that repository, once it is there.
+    pub uri: Option<ImageRef>,
+    /// Names near the repository's, where it is missing.
+    pub near_repositories: Vec<Repository>,
+    /// The image that was given, opened.
+    pub source: Option<Image>,
+    /// What ECR has under the commit's tag.
+    pub held: Option<Held>,
+    /// The workload and what is around it; absent with `until: push`.
+    pub place: Option<Place>,
+    /// What could not be seen.
+    pub unseen: Vec<Unseen>,
+    /// How many reads it took.
+    pub reads: usize,
+}
+
+/// Counts reads, for the line that says how many there were.
+#[derive(Default)]
+pub struct Reads(AtomicUsize);
+
+impl Reads {
+    /// Counts `n` more.
+    pub fn add(&self, n: usize) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The commit to ship, by the checkout, crossed with what the event and the input say.
+///
+/// # Errors
+/// No repository, or three different words for what is shipped.
+pub fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
+    let checkout = match checkout::read(&inputs.context) {
+        Ok(checkout) => checkout,
+        // An artifact that another job built needs no checkout beside it, if its commit is said.
+        Err(failure) => return said(inputs).ok_or(failure),
+    };
+    let event = context.and_then(event_commit);
+    let sha = checkout::cross_check(&checkout.head, event.as_ref(), inputs.commit.as_ref())?;
+    // A workflow changes files of its own checkout all the time; by hand a changed tree is another tree.
+    let by_hand = context.is_none() && sha == checkout.head;
+    let dirty = by_hand && matches!(checkout.dirty, Dirty::Changed(_));
+    Ok(Commit { sha, dirty })
+}
+
+fn said(inputs: &Inputs) -> Option<Commit> {
+    inputs.commit.clone().map(|sha| Commit { sha, dirty: false })
+}
+
+fn event_commit(context: &Context) -> Option<EventCommit> {
+    let event = &context.event;
+    let parse = |sha: &Option<String>| sha.as_ref().and_then(|sha| sha.parse::<CommitSha>().ok());
+    let pull_request = event.pull_request.zip(parse(&event.head_sha));
+    let name = event.name.clone().unwrap_or_default();
+    Some(EventCommit { sha: parse(&event.sha)?, name, pull_request })
+}
+
+/// Reads everything. `commit` is absent for commands that ship none.
+///
+/// # Errors
+/// The first thing that makes a plan impossible.
+pub async fn look(
+    inputs: &Inputs,
+    commit: Option<Commit>,
+    aws: Aws,
+    context: Option<&Context>,
+) -> Result<(Facts, Remotes), Failure> {
+    let reads = Reads::default();
+    let caller = caller(inputs, &aws, &reads).await?;
+    let github = github(inputs, context);
+    let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
+    let place = place::look(inputs, commit.as_ref(), &aws, &caller, github.as_ref(), &reads);
+    let (mut shelf, place) = tokio::try_join!(shelf, place)?;
+    let mut unseen = std::mem::take(&mut shelf.unseen);
+    let (mut place, cluster) =
+        place.map_or((None, None), |(place, cluster)| (Some(place), Some(cluster)));
+    if let Some(place) = &mut place {
+        unseen.append(&mut place.unseen);
+        let repository = shelf.repository.as_ref().map(|(name, _)| name);
+        place
+            .look_at_live_images(&aws, shelf.registry.as_ref(), repository, &mut unseen, &reads)
+            .await;
+        if let Some(earlier) =
+            source::earlier(inputs, &place.record, shelf.registry.as_ref(), &reads).await?
+        {
+            shelf.held = Some(earlier);
+        }
+    }
+    let facts = Facts {
+        commit,
+        caller,
+        repository: shelf.repository,
+        uri: shelf.uri,
+        near_repositories: shelf.near,
+        source: shelf.source,
+        held: shelf.held,
+        place,
+        unseen,
+        reads: reads.count(),
+    };
+    Ok((facts, Remotes { aws, registry: shelf.registry, cluster, github }))
+}
+
+/// Who we are comes first: every other answer depends on it.
+async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Failure> {
+    reads.add(1);
+    let caller = aws.caller().await?;
+    match &inputs.expect_account {
+        Some(expected) if *expected != caller.account => Err(Failure::new(
+            Code::AwsAccount,
+            format!("these credentials belong to account {}, not to {expected}", caller.account),
+        )
+        .why(format!(
+            "GetCallerIdentity: {} in {}; `expect-account` is {expected}",
+            caller.who, caller.account
+        ))
+        .next("give the secrets or the role of that account, or correct `expect-account`")),
+        _ => Ok(caller),
+    }
+}
+
+fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
+    let context = context?;
+    let repository = context.repository.as_deref()?;
+    let url = inputs.endpoints.github.as_deref().unwrap_or(&context.api_url);
+    Github::new(url, inputs.github_token.clone(), repository).ok()
+}
+
+/// Whether this run ships a commit of its own, rather than putting one back or only looking.
+#[must_use]
+pub fn ships(inputs: &Inputs) -> bool {
+    use crate::inputs::table::Command;
+    inputs.intent == Intent::Ship && matches!(inputs.command, Command::Ship | Command::Plan)
+}

@@ -1,0 +1,298 @@
+//! The workload's side of the facts: the cluster, the workload and its health, what its pods can
+//! land on, what slipway wrote there before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Taint;
+
+use crate::aws::{self, Aws, Caller, ClusterInfo};
+use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, Token};
+use crate::error::{Code, Failure, Unseen};
+use crate::github::api::{Ancestry, Github};
+use crate::inputs::{Inputs, Target};
+use crate::names::{Commit, Digest, ImageRef, Repository};
+use crate::record::Record;
+use crate::registry::{Reference, Registry};
+use crate::restore::Resolved;
+
+use super::Reads;
+use super::platforms::Evidence;
+
+/// What was found around the workload.
+pub struct Place {
+    /// The cluster as EKS describes it.
+    pub info: ClusterInfo,
+    /// The workload.
+    pub live: Live,
+    /// Its health before anything is written.
+    pub health: Health,
+    /// Its ReplicaSets: earlier revisions with their images as they were spelled.
+    pub sets: Vec<ReplicaSet>,
+    /// The refusal that missing rights make, all of them at once.
+    pub lacking: Option<Failure>,
+    /// What tells the platform.
+    pub evidence: Evidence,
+    /// What slipway wrote there.
+    pub record: Record,
+    /// How our commit stands to the newest one, by GitHub.
+    pub compared: Option<Ancestry>,
+    /// What tags of ours that stand in the workload name now.
+    pub resolved: Resolved,
+    /// The digests of the live image that ECR still has; absent where that was not seen.
+    pub present: Option<Vec<Digest>>,
+    /// The role that a node group's nodes pull with.
+    pub node_role: Option<String>,
+    /// What could not be seen.
+    pub unseen: Vec<Unseen>,
+}
+
+/// Reads the workload's side; none where the run has no target.
+///
+/// # Errors
+/// No such cluster, no way in, no such workload.
+pub async fn look(
+    inputs: &Inputs,
+    commit: Option<&Commit>,
+    aws: &Aws,
+    caller: &Caller,
+    github: Option<&Github>,
+    reads: &Reads,
+) -> Result<Option<(Place, Cluster)>, Failure> {
+    let Some(target) = &inputs.target else { return Ok(None) };
+    reads.add(1);
+    let info = aws.cluster(&target.cluster).await?;
+    let cluster = connect(aws, caller, target, &info)?;
+    reads.add(1);
+    let live = match cluster.workload(&target.namespace, &target.workload).await {
+        Ok(live) => live,
+        Err(failure) => return Err(way_in(aws, caller, target, failure).await),
+    };
+    let (mut place, record) = around(aws, &cluster, target, info, live, reads).await?;
+    place.compared = compare(commit, &record, github, &mut place.unseen, reads).await;
+    place.record = record;
+    Ok(Some((place, cluster)))
+}
+
+/// A client of the cluster whose token renews itself.
+fn connect(
+    aws: &Aws,
+    caller: &Caller,
+    target: &Target,
+    info: &ClusterInfo,
+) -> Result<Cluster, Failure> {
+    let access = Access {
+        endpoint: info.endpoint.clone(),
+        ca_pem: Some(info.ca.clone()).filter(|pem| !pem.is_empty()),
+        cluster: target.cluster.clone(),
+        who: caller.who.clone(),
+        groups: Vec::new(),
+        pace: cluster::Pace::default(),
+    };
+    let (aws, name) = (aws.clone(), target.cluster.clone());
+    let token: Token = Arc::new(move || {
+        let (aws, name) = (aws.clone(), name.clone());
+        Box::pin(async move {
+            let minted = aws.eks_token(&name).await?;
+            let valid_for = minted.renew_at.saturating_duration_since(Instant::now());
+            Ok(EksToken { token: minted.token, valid_for })
+        })
+    });
+    Cluster::connect(access, token)
+}
+
+/// A refused way in is told with what EKS says about the access entry, and the command that makes one.
+async fn way_in(aws: &Aws, caller: &Caller, target: &Target, mut failure: Failure) -> Failure {
+    if failure.code != Code::Eks401 {
+        return failure;
+    }
+    let entry = match aws.access_entry(&target.cluster, &caller.principal).await {
+        Ok(true) => "there is one, so its ARN or the token's account is another".to_owned(),
+        Ok(false) => "not found".to_owned(),
+        Err(unseen) => format!("not seen ({})", unseen.because),
+    };
+    if let Some(last) = failure.why.last_mut() {
+        last.push_str("; DescribeAccessEntry: ");
+        last.push_str(&entry);
+    }
+    failure.next = vec![
+        format!(
+            "aws eks create-access-entry --cluster-name {} --kubernetes-groups slipway \\",
+            target.cluster
+        ),
+        format!("  --principal-arn {}", caller.principal),
+    ];
+    failure
+}
+
+async fn around(
+    aws: &Aws,
+    cluster: &Cluster,
+    target: &Target,
+    info: ClusterInfo,
+    live: Live,
+    reads: &Reads,
+) -> Result<(Place, Record), Failure> {
+    reads.add(5 + cluster::RIGHTS.len());
+    let rights = cluster.may(&target.namespace, cluster::RIGHTS);
+    let (sets, pods, nodes, groups, rights) = tokio::join!(
+        cluster.replica_sets(&live),
+        cluster.pods(&live),
+        cluster.nodes(),
+        aws.node_groups(&target.cluster),
+        rights,
+    );
+    let mut unseen = Vec::new();
+    let mut seen = |what: &Unseen| unseen.push(what.clone());
+    let nodes = nodes.inspect_err(&mut seen).ok();
+    let rights = rights.inspect_err(&mut seen).ok();
+    // Groups only matter where nodes told nothing: their absence is no news otherwise.
+    let groups = match groups {
+        Ok(groups) => Some(groups),
+        Err(what) => {
+            if nodes.as_ref().is_none_or(Vec::is_empty) {
+                seen(&what);
+            }
+            None
+        }
+    };
+    // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
+    let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
+    let (sets, pods) = if lacking.is_some() {
+        (sets.unwrap_or_default(), pods.unwrap_or_default())
+    } else {
+        (sets?, pods?)
+    };
+    let spec = live.template.spec.clone().unwrap_or_default();
+    let evidence = Evidence {
+        constrained: cluster::constrained(&spec),
+        nodes: nodes.map(|nodes| cluster::landing(&spec, &nodes)),
+        fargate: cluster::on_fargate(&pods),
+        groups: groups.as_ref().map(|groups| {
+            cluster::landing_groups(&spec, &groups.iter().map(group).collect::<Vec<_>>())
+        }),
+        ..Evidence::default()
+    };
+    let record = Record::read(&live.annotations);
+    let place = Place {
+        info,
+        health: cluster::health(&live, &sets, &pods),
+        live,
+        sets,
+        lacking,
+        evidence,
+        record: Record::default(),
+        compared: None,
+        resolved: Resolved::new(),
+        present: None,
+        node_role: groups.and_then(|groups| groups.into_iter().find_map(|group| group.node_role)),
+        unseen,
+    };
+    Ok((place, record))
+}
+
+fn group(group: &aws::NodeGroup) -> Group {
+    let taint = |t: &aws::Taint| Taint {
+        key: t.key.clone(),
+        value: t.value.clone(),
+        effect: t.effect.clone(),
+        time_added: None,
+    };
+    Group {
+        name: group.name.clone(),
+        labels: group.labels.clone(),
+        taints: group.taints.iter().map(taint).collect(),
+        architecture: group.platform.as_ref().map(|platform| platform.architecture.clone()),
+    }
+}
+
+async fn compare(
+    commit: Option<&Commit>,
+    record: &Record,
+    github: Option<&Github>,
+    unseen: &mut Vec<Unseen>,
+    reads: &Reads,
+) -> Option<Ancestry> {
+    let (commit, newest, github) = (commit?, record.newest.as_ref()?, github?);
+    if newest.commit == commit.sha.as_str() {
+        return Some(Ancestry::Same);
+    }
+    reads.add(1);
+    github
+        .compare(&newest.commit, commit.sha.as_str())
+        .await
+        .inspect_err(|what| unseen.push(what.clone()))
+        .ok()
+}
+
+impl Place {
+    /// Asks ECR about the images that stand in the workload: what their tags name now, what they run
+    /// on, and whether they are still there.
+    pub async fn look_at_live_images(
+        &mut self,
+        aws: &Aws,
+        registry: Option<&Registry>,
+        repository: Option<&Repository>,
+        unseen: &mut Vec<Unseen>,
+        reads: &Reads,
+    ) {
+        let (Some(registry), Some(repository)) = (registry, repository) else { return };
+        let ours = self.images_of(repository);
+        for (image, reference) in &ours {
+            if let (None, Some(tag)) = (&reference.digest, &reference.tag) {
+                reads.add(1);
+                if let Ok(Some(manifest)) = registry.manifest(&Reference::Tag(tag.clone())).await {
+                    self.resolved.insert(image.clone(), manifest.digest);
+                }
+            }
+        }
+        let digests = self.digests_of(&ours);
+        if digests.is_empty() {
+            return;
+        }
+        reads.add(1);
+        match aws.present(repository, &digests).await {
+            Ok(present) => self.present = Some(present),
+            Err(what) => unseen.push(what),
+        }
+        if self.evidence.nodes.as_ref().is_none_or(Vec::is_empty)
+            && self.evidence.groups.as_ref().is_none_or(Vec::is_empty)
+        {
+            reads.add(1);
+            if let Ok(Some(held)) = registry.held(&Reference::Digest(digests[0].clone())).await {
+                self.evidence.live = held.platforms;
+            }
+        }
+    }
+
+    /// Images of this repository that stand in the workload or in the revision a rollback would restore.
+    fn images_of(&self, repository: &Repository) -> BTreeMap<String, ImageRef> {
+        let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
+        let live = self.live.containers.iter().map(|container| &container.image);
+        let parsed = live
+            .chain(restore)
+            .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
+        parsed
+            .filter(|(_, reference)| {
+                reference.registry.is_some() && reference.repository == repository.as_str()
+            })
+            .collect()
+    }
+
+    /// Their digests: pinned, run by ready pods, or resolved.
+    fn digests_of(&self, ours: &BTreeMap<String, ImageRef>) -> Vec<Digest> {
+        let mut digests: Vec<_> =
+            ours.values().filter_map(|reference| reference.digest.clone()).collect();
+        if let Some(revision) = &self.health.completed {
+            let of_ours = revision.images.iter().filter(|(_, image)| ours.contains_key(*image));
+            digests.extend(
+                of_ours.filter_map(|(name, _)| revision.digests.get(name)).flatten().cloned(),
+            );
+        }
+        digests.sort();
+        digests.dedup();
+        digests
+    }
+}

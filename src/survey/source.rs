@@ -1,0 +1,164 @@
+//! The image's side of the facts: the repository, what it has under the commit's tag, the image
+//! that was given.
+
+use std::sync::Arc;
+
+use crate::aws::{Aws, RepositoryState};
+use crate::error::{Code, Failure, Unseen};
+use crate::http;
+use crate::image::{self, Image};
+use crate::inputs::{Inputs, Intent};
+use crate::names::{Commit, CommitSha, ImageRef, Repository};
+use crate::record::Record;
+use crate::registry::{Held, Login, Reference, Registry};
+
+use super::Reads;
+
+/// What was found on the image's side.
+pub struct Shelf {
+    /// The repository and its state.
+    pub repository: Option<(Repository, RepositoryState)>,
+    /// `host/name`, by the repository's own word or by that of the login.
+    pub uri: Option<ImageRef>,
+    /// Names near it, where it is missing.
+    pub near: Vec<Repository>,
+    /// Its registry, unless it is missing.
+    pub registry: Option<Registry>,
+    /// What the commit's tag names.
+    pub held: Option<Held>,
+    /// The image that was given.
+    pub source: Option<Image>,
+    /// What could not be seen.
+    pub unseen: Vec<Unseen>,
+}
+
+/// Reads repository, tag and image side by side.
+pub async fn shelf(
+    inputs: &Inputs,
+    commit: Option<&Commit>,
+    aws: &Aws,
+    reads: &Reads,
+) -> Result<Shelf, Failure> {
+    let source = async {
+        match inputs.image.as_deref().filter(|_| super::ships(inputs)) {
+            Some(path) => opened(inputs, path).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let ecr = ecr(inputs, commit, aws, reads);
+    let (source, mut shelf) = tokio::try_join!(source, ecr)?;
+    shelf.source = source;
+    Ok(shelf)
+}
+
+/// A path is relative to where slipway was started, as every path that is typed.
+async fn opened(_inputs: &Inputs, path: &str) -> Result<Image, Failure> {
+    image::open(path).await
+}
+
+async fn ecr(
+    inputs: &Inputs,
+    commit: Option<&Commit>,
+    aws: &Aws,
+    reads: &Reads,
+) -> Result<Shelf, Failure> {
+    let mut shelf = Shelf {
+        repository: None,
+        uri: None,
+        near: Vec::new(),
+        registry: None,
+        held: None,
+        source: None,
+        unseen: Vec::new(),
+    };
+    let Some(name) = &inputs.repository else { return Ok(shelf) };
+    reads.add(1);
+    let state = aws.repository(name).await?;
+    match &state {
+        RepositoryState::Missing => {
+            reads.add(1);
+            shelf.near = aws.repositories().await.unwrap_or_default();
+        }
+        RepositoryState::Found(_) | RepositoryState::NotSeen(_) => {
+            let (registry, host) = registry(aws, name).await?;
+            shelf.uri = Some(match &state {
+                RepositoryState::Found(found) => found.uri.clone(),
+                _ => ImageRef {
+                    registry: host,
+                    repository: name.to_string(),
+                    tag: None,
+                    digest: None,
+                },
+            });
+            reads.add(1);
+            if let Some(commit) = commit {
+                reads.add(1);
+                shelf.held = registry.held(&Reference::Tag(commit.tag())).await?;
+            }
+            shelf.registry = Some(registry);
+        }
+    }
+    if let RepositoryState::NotSeen(unseen) = &state {
+        shelf.unseen.push(unseen.clone());
+    }
+    shelf.repository = Some((name.clone(), state));
+    Ok(shelf)
+}
+
+/// The image that a rollback puts back, by the digest that was recorded for its commit, else by its tag.
+///
+/// # Errors
+/// The registry does not answer.
+pub async fn earlier(
+    inputs: &Inputs,
+    record: &Record,
+    registry: Option<&Registry>,
+    reads: &Reads,
+) -> Result<Option<Held>, Failure> {
+    let (Intent::Rollback(to), Some(registry)) = (&inputs.intent, registry) else {
+        return Ok(None);
+    };
+    let recorded = record.history.iter().find(|entry| to.matches(&entry.commit));
+    let reference = match (recorded, to.as_str().parse::<CommitSha>()) {
+        (Some(entry), _) => Reference::Digest(entry.digest.clone()),
+        (None, Ok(sha)) => Reference::Tag(Commit { sha, dirty: false }.tag()),
+        (None, Err(_)) => return Ok(None),
+    };
+    reads.add(1);
+    registry.held(&reference).await
+}
+
+/// The registry of a repository, and its host: both are what GetAuthorizationToken names.
+///
+/// # Errors
+/// No login, or an endpoint that cannot be used.
+pub async fn registry(
+    aws: &Aws,
+    repository: &Repository,
+) -> Result<(Registry, Option<String>), Failure> {
+    let first = aws.registry_login().await?;
+    let base: reqwest::Url = first.endpoint.parse().map_err(|_| {
+        Failure::new(Code::AwsAnswer, "ECR names a registry that is no address").why(format!(
+            "GetAuthorizationToken: proxyEndpoint {}",
+            crate::error::quoted(&first.endpoint)
+        ))
+    })?;
+    let host = base
+        .host_str()
+        .map(|host| base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
+    let aws = aws.clone();
+    // The login that named the endpoint is the first to be used; later ones are asked for when needed.
+    let first = Arc::new(std::sync::Mutex::new(Some(first)));
+    let registry = Registry::new(http::client()?, base, repository.clone(), move || {
+        let (aws, first) = (aws.clone(), first.clone());
+        async move {
+            let ready = first.lock().ok().and_then(|mut first| first.take());
+            let login = match ready {
+                Some(login) => login,
+                None => aws.registry_login().await?,
+            };
+            Ok(Login { user: login.user, password: login.password })
+        }
+    })?;
+    Ok((registry, host))
+}
