@@ -163,3 +163,8 @@ fn no_layout(shown: &str, path: &Path) -> Failure {
 fn called(shown: &str, image: Image) -> Image {
     Image { shown: shown.into(), ..image }
 }
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
