@@ -1,6 +1,6 @@
 //! ARNs, as far as sentences and access entries need them. Pure.
 
-use crate::names::{Account, RoleArn};
+use crate::names::Account;
 
 /// "role `ship`" or "user `eks-manager`", from the ARN that GetCallerIdentity gives.
 pub(super) fn who(arn: &str) -> Option<String> {
@@ -25,11 +25,6 @@ pub(super) fn principal(arn: &str) -> String {
         Some(format!("{}:role/{role}", head.replacen(":sts:", ":iam:", 1)))
     };
     role().unwrap_or_else(|| arn.to_owned())
-}
-
-/// The role of an assumed role's or role's ARN.
-pub(super) fn role(arn: &str) -> Option<RoleArn> {
-    principal(arn).parse().ok()
 }
 
 /// The account in an ARN.

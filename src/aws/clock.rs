@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn an_http_date_tells_how_far_ahead_we_are() {
         assert!(ahead("Sat, 21 Nov 2020 11:00:00 GMT").unwrap() > 100_000_000);
-        assert!(ahead("Sat, 01 Jan 2200 11:00:00 GMT").is_some_and(|s| s < -1_000_000_000));
+        assert!(ahead("Wed, 01 Jan 2200 11:00:00 GMT").is_some_and(|s| s < -1_000_000_000));
         assert_eq!(ahead("yesterday"), None);
     }
 

@@ -282,9 +282,10 @@ pub(super) fn unclear(action: &str, why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use insta::assert_debug_snapshot;
+    use insta::assert_snapshot;
 
     use super::*;
+    use crate::aws::tests::told;
 
     fn may(mutable: bool, exclusions: &[&str], tag: &str) -> bool {
         let exclusions = exclusions.iter().map(|e| (*e).to_owned()).collect();
@@ -313,9 +314,17 @@ mod tests {
     fn a_missing_repository_is_told_with_the_nearest() {
         let asked: Repository = "web".parse().unwrap();
         let others = Ok(vec!["shop/web".parse().unwrap(), "api".parse().unwrap()]);
-        assert_debug_snapshot!(missing(&asked, "ap-northeast-2", &others), @r#""#);
+        assert_snapshot!(told(&missing(&asked, "ap-northeast-2", &others)), @"
+        SW-ECR-MISSING: ECR has no repository `web` in ap-northeast-2
+          why:  the nearest that is there: `shop/web`
+          next: set `repository: shop/web`, or aws ecr create-repository --region ap-northeast-2 --image-tag-mutability IMMUTABLE --repository-name web
+        ");
         let unseen =
             Err(Unseen { what: "repositories".into(), because: "may not describe".into() });
-        assert_debug_snapshot!(missing(&asked, "ap-northeast-2", &unseen), @r#""#);
+        assert_snapshot!(told(&missing(&asked, "ap-northeast-2", &unseen)), @"
+        SW-ECR-MISSING: ECR has no repository `web` in ap-northeast-2
+          why:  not seen: repositories (may not describe)
+          next: aws ecr create-repository --region ap-northeast-2 --image-tag-mutability IMMUTABLE --repository-name web
+        ");
     }
 }

@@ -299,9 +299,10 @@ fn taint(taint: &DescribedTaint) -> Option<Taint> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_eks::types::AmiTypes;
-    use insta::assert_debug_snapshot;
+    use insta::assert_snapshot;
 
     use super::*;
+    use crate::aws::tests::told;
 
     #[test]
     fn every_ami_type_of_the_sdk_but_custom_has_a_platform() {
@@ -322,16 +323,32 @@ mod tests {
     fn a_missing_cluster_is_told_with_those_that_are_there() {
         let asked: Cluster = "prdo".parse().unwrap();
         let names = |names: &[&str]| Ok(names.iter().map(|n| (*n).to_owned()).collect());
-        assert_debug_snapshot!(missing(&asked, "eu-west-1", &names(&["prod", "dev"])), @r#""#);
-        assert_debug_snapshot!(missing(&asked, "eu-west-1", &names(&[])), @r#""#);
+        assert_snapshot!(told(&missing(&asked, "eu-west-1", &names(&["prod", "dev"]))), @"
+        SW-EKS-MISSING: EKS has no cluster `prdo` in eu-west-1
+          why:  there are `prod`, `dev`
+          next: set `cluster: prod`
+        ");
+        assert_snapshot!(told(&missing(&asked, "eu-west-1", &names(&[]))), @"
+        SW-EKS-MISSING: EKS has no cluster `prdo` in eu-west-1
+          why:  this account has no cluster in eu-west-1
+          next: check `aws-region`, and the account that the credentials belong to
+        ");
         let unseen = Err(Unseen { what: "clusters".into(), because: "may not list".into() });
-        assert_debug_snapshot!(missing(&asked, "eu-west-1", &unseen), @r#""#);
+        assert_snapshot!(told(&missing(&asked, "eu-west-1", &unseen)), @"
+        SW-EKS-MISSING: EKS has no cluster `prdo` in eu-west-1
+          why:  not seen: clusters (may not list)
+          next: check `cluster` and `aws-region`
+        ");
     }
 
     #[test]
     fn a_cluster_that_is_not_active_is_refused() {
         let cluster: Cluster = "prod".parse().unwrap();
         let failed = Described::builder().status(ClusterStatus::Failed).build();
-        assert_debug_snapshot!(usable(&cluster, Some(failed)).unwrap_err(), @r#""#);
+        assert_snapshot!(told(&usable(&cluster, Some(failed)).unwrap_err()), @"
+        SW-EKS-ANSWER: cluster `prod` is not active
+          why:  `eks:DescribeCluster` says FAILED
+          next: aws eks describe-cluster --name prod --query cluster.health
+        ");
     }
 }

@@ -44,6 +44,8 @@ use fault::Place;
 
 /// How often a request is tried, throttling and server errors included.
 const ATTEMPTS: u32 = 5;
+/// The pause before the second attempt at most; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long one request may take with all its attempts.
 const REQUEST_WITHIN: Duration = Duration::from_secs(120);
 
@@ -200,6 +202,10 @@ struct Shared {
 }
 
 fn sdk_config(region: &Region, client: SharedHttpClient, clock: &Clock) -> Shared {
+    let retries = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_PAUSE)
+        .with_max_backoff(Duration::from_secs(10));
     let waiting = TimeoutConfig::builder()
         .connect_timeout(wire::CONNECT_WITHIN)
         .read_timeout(wire::ANSWER_WITHIN)
@@ -208,7 +214,7 @@ fn sdk_config(region: &Region, client: SharedHttpClient, clock: &Clock) -> Share
     let config = SdkConfig::builder()
         .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
         .region(aws_types::region::Region::new(region.to_string()))
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(retries)
         .timeout_config(waiting)
         // The provider holds and renews the credentials itself, once for all clients.
         .identity_cache(aws_sdk_sts::config::IdentityCache::no_cache())

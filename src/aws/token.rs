@@ -87,3 +87,52 @@ fn presigned(
     signed.apply_to_request_http1x(&mut request);
     Ok(format!("k8s-aws-v1.{}", BASE64_URL_SAFE_NO_PAD.encode(request.uri().to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What botocore's SigV4QueryAuth (1.44.5) signed for this key, cluster and second.
+    const PLAIN: &str = "93b073e14a14da39e4fcab043fc39ebc6d1237932f9bd2a080fefc4f10911d02";
+    const WITH_SESSION: &str = "a28a87e059336d3a47ab3db3b97a3d1b4181a4f4ee3f7754e89d32680bd5b696";
+
+    fn url(session: Option<&str>) -> String {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let session = session.map(ToOwned::to_owned);
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", secret, session, None, "test");
+        let region = "ap-northeast-2".parse().unwrap();
+        let at = SystemTime::from(
+            jiff::civil::date(2026, 11, 21).at(10, 30, 0, 0).in_tz("UTC").unwrap(),
+        );
+        let base = "https://sts.ap-northeast-2.amazonaws.com";
+        let token = presigned(base, &region, "prod", credentials, at).unwrap();
+        let encoded = token.strip_prefix("k8s-aws-v1.").unwrap();
+        String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()
+    }
+
+    fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
+        let query = url.split_once('?').unwrap().1;
+        query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).unwrap()
+    }
+
+    #[test]
+    fn the_signature_is_the_one_botocore_makes() {
+        let plain = url(None);
+        assert_eq!(parameter(&plain, "X-Amz-Signature"), PLAIN, "{plain}");
+        assert_eq!(parameter(&plain, "X-Amz-Expires"), "60");
+        assert_eq!(parameter(&plain, "X-Amz-Date"), "20261121T103000Z");
+        assert_eq!(parameter(&plain, "X-Amz-SignedHeaders"), "host%3Bx-k8s-aws-id");
+        let temporary = url(Some("FwoGZXIvYXdzEXAMPLE/token+with=signs=="));
+        assert_eq!(parameter(&temporary, "X-Amz-Signature"), WITH_SESSION, "{temporary}");
+    }
+
+    #[test]
+    fn the_token_asks_the_region_s_own_sts_in_every_partition() {
+        let host = |region: &str| crate::aws::sts_url(&region.parse().unwrap());
+        assert_eq!(host("ap-northeast-2"), "https://sts.ap-northeast-2.amazonaws.com");
+        assert_eq!(host("us-east-1"), "https://sts.us-east-1.amazonaws.com");
+        assert_eq!(host("cn-north-1"), "https://sts.cn-north-1.amazonaws.com.cn");
+        assert_eq!(host("us-gov-west-1"), "https://sts.us-gov-west-1.amazonaws.com");
+        assert_eq!(host("eusc-de-east-1"), "https://sts.eusc-de-east-1.amazonaws.eu");
+    }
+}
