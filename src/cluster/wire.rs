@@ -31,6 +31,8 @@ pub(super) enum Repeat {
     Free,
     /// A write: only if the first certainly did nothing.
     Unsent,
+    /// Whoever asks has a loop of its own.
+    Never,
 }
 
 /// The connection and its token.
@@ -74,7 +76,11 @@ impl Wire {
                 Ok(body) => return Ok(body),
                 Err(wrong) => wrong,
             };
-            let allowed = repeat == Repeat::Free || wrong.did_nothing();
+            let allowed = match repeat {
+                Repeat::Free => true,
+                Repeat::Unsent => wrong.did_nothing(),
+                Repeat::Never => false,
+            };
             let pause = asked.unwrap_or(wait).min(pace.longest_wait);
             if !allowed || !wrong.is_passing() || began.elapsed() + pause >= pace.window {
                 return Err(wrong);
@@ -86,7 +92,16 @@ impl Wire {
 
     /// Asks for an object.
     pub(super) async fn read<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, Wrong> {
-        let body = self.ask(ask, Repeat::Free).await?;
+        self.read_as(ask, Repeat::Free).await
+    }
+
+    /// The same, with a say in whether it is asked for again.
+    pub(super) async fn read_as<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        repeat: Repeat,
+    ) -> Result<T, Wrong> {
+        let body = self.ask(ask, repeat).await?;
         serde_json::from_slice(&body)
             .map_err(|_| Wrong::Garbled("its answer is not what was asked for".into()))
     }
