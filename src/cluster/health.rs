@@ -20,8 +20,8 @@ const HASH: &str = "pod-template-hash";
 pub struct Health {
     /// The revision that the workload's spec asks for, if it has a ReplicaSet yet.
     pub current: Option<Revision>,
-    /// The last revision that completed: the current one, or, during a rollout, the one that the
-    /// oldest ready pod belongs to. `None` where no ready pod proves one.
+    /// The last revision that completed: the current one where no rollout is under way, however its
+    /// pods are now; else the one that the oldest ready pod belongs to, `None` without a ready pod.
     pub completed: Option<Revision>,
     /// Why it counts as a rollout under way, for example "revision 17 still has 2 pods".
     pub rolling: Option<String>,

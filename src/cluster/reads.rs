@@ -64,7 +64,11 @@ impl Cluster {
             .await;
         let names: Vec<String> = match listed {
             Ok((found, _)) => found.into_iter().filter_map(|d| d.metadata.name).collect(),
-            Err(wrong) => return failure.why(wrong.unseen("deployments", "list").to_string()),
+            Err(wrong) => {
+                return failure
+                    .why(wrong.unseen("deployments", "list").to_string())
+                    .next(format!("kubectl -n {namespace} get deployments"));
+            }
         };
         if names.is_empty() {
             return failure

@@ -108,9 +108,7 @@ impl Wire {
 
     /// Opens a stream: once, the caller opens it again.
     pub(super) async fn open(&self, ask: &Ask) -> Result<Body, (Wrong, Option<Duration>)> {
-        let answer = timeout(self.access.pace.answer, self.send(ask));
-        let response =
-            answer.await.map_err(|_| (self.late(), None))?.map_err(|wrong| (wrong, None))?;
+        let response = self.send(ask).await.map_err(|wrong| (wrong, None))?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -118,15 +116,12 @@ impl Wire {
     }
 
     async fn once(&self, ask: &Ask) -> Result<Bytes, (Wrong, Option<Duration>)> {
-        let whole = async {
-            let response = self.send(ask).await.map_err(|wrong| (wrong, None))?;
-            if !response.status().is_success() {
-                return Err(self.refused(response).await);
-            }
-            let body = response.into_body().collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| (cut(&error), None))
-        };
-        timeout(self.access.pace.answer, whole).await.unwrap_or_else(|_| Err((self.late(), None)))
+        let body = self.open(ask).await?;
+        match timeout(self.access.pace.answer, body.collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(_)) => Err((Wrong::Cut("its answer was cut off".into()), None)),
+            Err(_) => Err((self.late(), None)),
+        }
     }
 
     fn late(&self) -> Wrong {
@@ -164,7 +159,9 @@ impl Wire {
     async fn send_with(&self, ask: &Ask, token: HeaderValue) -> Result<Response<Body>, Wrong> {
         let mut request = ask.clone().map(Body::from);
         request.headers_mut().insert(header::AUTHORIZATION, token);
-        self.client.send(request).await.map_err(|error| Wrong::from_send(&error))
+        // Minting is not in this time: who mints has times of his own.
+        let sent = timeout(self.access.pace.answer, self.client.send(request)).await;
+        sent.map_err(|_| self.late())?.map_err(|error| Wrong::from_send(&error))
     }
 
     /// The token that is held, or a new one if it runs out or is the `refused` one.
@@ -207,9 +204,4 @@ impl Held {
         self.header = Some(header.clone());
         Ok((header, self.serial))
     }
-}
-
-/// The answer began and did not come to its end.
-pub(super) fn cut(_: &kube::Error) -> Wrong {
-    Wrong::Cut("its answer was cut off".into())
 }
