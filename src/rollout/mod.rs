@@ -25,7 +25,7 @@ mod tests;
 mod trouble;
 mod words;
 
-pub use diagnosis::diagnose;
+pub use diagnosis::{diagnose, scrub};
 pub use judge::judge;
 pub use memory::{Grace, Memory};
 
@@ -170,6 +170,8 @@ pub struct Cause {
     pub new_pods: usize,
     /// The pod had been ready before: it fell during the rollout or the bake.
     pub was_ready: bool,
+    /// How long this pod has had it by then.
+    pub lasted: Duration,
     /// When it became certain.
     pub at: Duration,
 }

@@ -91,7 +91,8 @@ fn worst(memory: &Memory, found: &[(&Pod, Option<Finding>)]) -> Option<Cause> {
     })?;
     let container = finding.container.clone();
     let told = cause(memory, Some(pod), finding.trouble.clone(), container, finding.init);
-    Some(Cause { affected: same(finding), ..told })
+    let lasted = memory.lasted(pods::uid(pod), &finding.key());
+    Some(Cause { affected: same(finding), lasted, ..told })
 }
 
 fn weight(trouble: &Trouble) -> u8 {
@@ -193,6 +194,7 @@ pub(super) fn cause(
         affected: usize::from(pod.is_some()),
         new_pods: memory.new_pods().len(),
         was_ready: pod.is_some_and(|pod| memory.had_been_ready(pod)),
+        lasted: std::time::Duration::ZERO,
         at: memory.now,
     }
 }

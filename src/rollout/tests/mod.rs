@@ -10,9 +10,11 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::error::Failure;
+
 use super::{
     Cause, Evidence, Grace, Logs, Memory, Observation, Ours, Patience, Progress, Seen, Verdict,
-    judge, pods, template,
+    diagnose, judge, pods, template,
 };
 
 mod recorded;
@@ -78,8 +80,28 @@ impl Recording {
         played
     }
 
-    fn judged(&self) -> Played {
-        self.play(&mut self.memory(PATIENCE))
+    /// Its verdict, when it came, and what a user would read.
+    fn told(&self, patience: Patience) -> String {
+        let mut memory = self.memory(patience);
+        let played = self.play(&mut memory);
+        let said = match &played.verdict {
+            Verdict::Failed(cause) => format!("failed\n{}", self.diagnosed(&memory, cause)),
+            Verdict::Late(cause) => format!("late\n{}", self.diagnosed(&memory, cause)),
+            Verdict::Ready(proof) => {
+                format!("{} ready since {}", proof.pods, seconds(proof.ready_at))
+            }
+            Verdict::Changed(change) => {
+                let manager = change.manager.as_deref().unwrap_or("somebody");
+                format!("changed by {manager} in generation {}", change.generation)
+            }
+            Verdict::Waiting => "waiting".into(),
+            Verdict::Gone => "gone".into(),
+        };
+        format!("{}: {said}", seconds(played.at))
+    }
+
+    fn diagnosed(&self, memory: &Memory, cause: &Cause) -> String {
+        told(&diagnose(&self.evidence(memory, cause)))
     }
 
     fn memory(&self, patience: Patience) -> Memory {
@@ -134,6 +156,19 @@ const TICK: Duration = Duration::from_millis(250);
 
 const PATIENCE: Patience =
     Patience { timeout: Duration::from_secs(600), bake: Duration::from_secs(30) };
+
+/// A failure as the report prints it, without the outcome and what runs now.
+fn told(failure: &Failure) -> String {
+    let why = failure.why.iter().map(|line| format!("\n  why:  {line}"));
+    let next = failure.next.iter().map(|line| format!("\n  next: {line}"));
+    let lines: String = why.chain(next).collect();
+    format!("{}: {}{lines}", failure.code, failure.what)
+}
+
+/// To a tenth of a second: recordings have milliseconds.
+fn seconds(time: Duration) -> String {
+    format!("{:.1}s", time.as_secs_f64())
+}
 
 /// How a play ended.
 struct Played {

@@ -20,10 +20,11 @@ fn look() {
         "crash-then-rollback",
         "taken-over",
     ] {
-        let played = Recording::of(name).judged();
-        println!("== {name} {} {:?}", played.at.as_millis(), played.verdict);
-        for n in played.notes {
-            println!("   {n}");
-        }
+        println!("== {name}\n{}", Recording::of(name).told(PATIENCE));
     }
+    let p = Patience { timeout: Duration::from_secs(600), bake: Duration::from_secs(2) };
+    println!("== {}", Recording::of("good").told(p));
+    println!("== {}", Recording::of("crash-after-ready").told(p));
+    let p = Patience { timeout: Duration::from_secs(600), bake: Duration::from_millis(200) };
+    println!("== {}", Recording::of_patch("crash-then-rollback", 2).told(p));
 }
