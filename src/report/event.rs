@@ -61,6 +61,16 @@ pub enum Event {
         /// What it did: `linux/amd64, 182 MB`.
         text: String,
     },
+    /// A step goes on. May be said often: a log gets a line every 30 s, a terminal a live one.
+    Working {
+        /// Which.
+        step: Step,
+        /// For how long.
+        #[serde(rename = "seconds", serialize_with = "seconds")]
+        took: Duration,
+        /// What it is at, others' words or not: `#7 [3/5] RUN mvn package`.
+        text: String,
+    },
     /// What a rollout moves, for the summary: said after the patch, printed nowhere in the log.
     Deployed(Deployed),
     /// Where a rollout stands. May be said on every tick: a line is printed on change, and as a

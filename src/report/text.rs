@@ -20,6 +20,8 @@ pub(super) enum Piece {
     Data(String),
     /// Where a rollout stands.
     Progress(String),
+    /// What a step is at: of no interest once it is done.
+    Passing(String),
     /// Others' words under a title.
     Fold(String, Shown),
 }
@@ -97,6 +99,10 @@ impl Text {
             Event::StepDone { step, took, text } => {
                 let text = of(service, text);
                 line(labelled(step.word(), &format!("{}  {text}", figures::took(*took))))
+            }
+            Event::Working { step, took, text } => {
+                let text = format!("{} so far  {}", figures::whole(*took), of(service, text));
+                vec![Piece::Passing(labelled(step.word(), &text))]
             }
             Event::Told(told) | Event::Placed { told, .. } => {
                 block(told).into_iter().map(Piece::Line).collect()
