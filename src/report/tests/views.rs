@@ -95,7 +95,6 @@ fn a_crash_is_in_the_summary_with_its_four_lines_and_its_evidence() {
 |---|---|
 | image | `web:9f2c1e4000000000000000000000000000000000@sha256:e04d11b27a900000000000000000000000000000000000000000000000000000` |
 | cluster | prod, linux/amd64, revision 17 -> 18 |
-| back | `slipway rollback --to 3f2a91c` |
 
 <pre>error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 1
   why:  its last line: "DB_HOST is not set"; 1/1 new pods, 2 exits
@@ -402,4 +401,43 @@ fn a_reporter_is_shared_between_tasks() {
     });
     let whole = page(PIPE, vec![("", Event::Told(crash()))]).stderr;
     assert_eq!(talk.text(), whole.repeat(200), "no block is torn");
+}
+
+#[test]
+fn blocks_keep_the_form_of_the_storyboard() {
+    let told = |severity, code, what: &str, why: &[&str], now: &str, next: &[&str]| {
+        let all = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect();
+        let now = Some(now.to_owned());
+        Event::Told(Told { severity, code, what: what.into(), why: all(why), now, next: all(next) })
+    };
+    let pull = told(
+        Severity::Error,
+        Code::Pull403,
+        "`shop/web` was not updated to 9f2c1e4: the nodes may not pull from ECR `web`",
+        &[
+            "kubelet on ip-10-0-1-12, for 60s: \"...403 Forbidden\"; one account for image and cluster",
+        ],
+        "rolled back: nginx:1.24.0 serves, 3/3 ready",
+        &[
+            "aws iam attach-role-policy --role-name eks-node \\",
+            "  --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+        ],
+    );
+    let superseded = told(
+        Severity::Notice,
+        Code::RunSuperseded,
+        "9f2c1e4 was superseded: run 4713 set c77d0be, which is newer, 41s after this patch",
+        &[],
+        "c77d0be rolls out under run 4713; nothing was rolled back",
+        &[],
+    );
+    insta::assert_snapshot!(page(PIPE, vec![("", pull), ("", superseded)]).stderr, @r#"
+error[SW-PULL-403]: `shop/web` was not updated to 9f2c1e4: the nodes may not pull from ECR `web`
+  why:  kubelet on ip-10-0-1-12, for 60s: "...403 Forbidden"; one account for image and cluster
+  now:  rolled back: nginx:1.24.0 serves, 3/3 ready
+  next: aws iam attach-role-policy --role-name eks-node \
+          --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly
+notice[SW-RUN-SUPERSEDED]: 9f2c1e4 was superseded: run 4713 set c77d0be, which is newer, 41s after this patch
+  now:  c77d0be rolls out under run 4713; nothing was rolled back
+"#);
 }
