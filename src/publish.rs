@@ -111,7 +111,7 @@ async fn push(
     let say = |progress: Progress<'_>| {
         if let Progress::Again { what, why, wait } = progress {
             let text = format!("{what} again in {}: {why}", figures::took(wait));
-            report.say(Event::Again { step: Step::Push, text });
+            report.say(Event::Working { step: Step::Push, text });
         }
     };
     registry.push(source, &image.tag, &[], &say).await

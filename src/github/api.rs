@@ -86,10 +86,12 @@ struct Refusal {
 
 impl Github {
     /// A client for `owner/name` at this API address; without a token only public things are seen.
+    /// The HTTP client brings roots, proxies and the rules for redirects.
     ///
     /// # Errors
     /// When the address cannot be used. The caller has refused plaintext off loopback.
     pub fn new(
+        http: reqwest::Client,
         api_url: &str,
         token: Option<SecretString>,
         repository: &str,
@@ -98,16 +100,13 @@ impl Github {
             what: "GitHub".into(),
             because: format!("its address `{api_url}` cannot be used"),
         };
-        let mut builder = Octocrab::builder()
-            .base_uri(api_url.trim_end_matches('/'))
-            .map_err(unusable)?
-            .set_connect_timeout(Some(Duration::from_secs(5)))
-            .set_read_timeout(Some(Duration::from_secs(10)));
+        let mut builder =
+            Octocrab::builder().base_uri(api_url.trim_end_matches('/')).map_err(unusable)?;
         if let Some(token) = token {
             builder = builder.personal_token(token);
         }
         Ok(Self {
-            client: builder.build().map_err(unusable)?,
+            client: builder.build_with_reqwest(http).map_err(unusable)?,
             repository: repository.into(),
             pauses: [Duration::from_millis(500), Duration::from_secs(2)],
         })

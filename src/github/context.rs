@@ -32,7 +32,7 @@ pub struct Context {
     pub server_url: String,
     /// `https://api.github.com`.
     pub api_url: String,
-    /// A pull request whose head is in another repository: it gets no secrets.
+    /// A pull request whose head is in another repository: under `pull_request` it gets no secrets.
     pub is_fork_pull_request: bool,
     /// Somebody pressed "re-run".
     pub is_rerun: bool,
@@ -137,15 +137,17 @@ fn payload(path: Option<&str>) -> (Payload, Option<String>) {
 
 fn event(sha: Option<String>, name: Option<String>, payload: &Payload) -> EventCommit {
     let pull_request = payload.pull_request.as_ref();
+    // Pull requests have a `before` too, but that is their head's and not the ref's.
+    let push = name.as_deref() == Some("push");
     // A ref that is new was nothing before: GitHub writes forty zeros.
-    let before = payload.before.clone().filter(|b| b.bytes().any(|b| b != b'0'));
+    let before = payload.before.clone().filter(|b| push && b.bytes().any(|b| b != b'0'));
     EventCommit {
         sha,
         name,
         pull_request: pull_request.and_then(|p| p.number),
         head_sha: pull_request.and_then(|p| p.head.as_ref()).and_then(|h| h.sha.clone()),
         before,
-        forced: payload.forced.unwrap_or(false),
+        forced: push && payload.forced.unwrap_or(false),
     }
 }
 
@@ -232,7 +234,7 @@ mod tests {
     fn a_pull_request_knows_its_head_and_whether_it_is_a_fork() {
         let event = |repository: &str| {
             format!(
-                r#"{{"pull_request":{{"number":42,"head":{{"sha":"5d1e0aa","repo":{repository}}}}}}}"#
+                r#"{{"before":"77ac012","pull_request":{{"number":42,"head":{{"sha":"5d1e0aa","repo":{repository}}}}}}}"#
             )
         };
         let table = [
@@ -245,6 +247,7 @@ mod tests {
             let run =
                 context(&[("GITHUB_EVENT_NAME", "pull_request")], &event(repository)).unwrap();
             assert_eq!(run.is_fork_pull_request, fork, "{repository}");
+            assert_eq!(run.event.before, None, "that is the head's, not the ref's");
             assert_eq!(
                 (run.event.pull_request, run.event.head_sha.as_deref()),
                 (Some(42), Some("5d1e0aa"))

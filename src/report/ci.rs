@@ -8,7 +8,9 @@ use crate::github::door::Door;
 /// Puts a piece of talk into the log.
 pub(super) fn put(door: &mut Door, piece: &Piece) {
     match piece {
-        Piece::Line(line) | Piece::Progress(line) | Piece::Data(line) => door.line(line),
+        Piece::Line(line) | Piece::Progress(line) | Piece::Passing(line) | Piece::Data(line) => {
+            door.line(line);
+        }
         Piece::Fold(title, shown) => {
             door.group(title);
             door.foreign(shown);

@@ -61,11 +61,14 @@ pub enum Event {
         /// What it did: `linux/amd64, 182 MB`.
         text: String,
     },
-    /// A step tries something again, and why.
-    Again {
+    /// A step goes on. May be said often: a log gets a line every 30 s, a terminal a live one.
+    Working {
         /// Which.
         step: Step,
-        /// What, when and why: `layer sha256:0123456789ab again in 0.4 s: 503`.
+        /// For how long.
+        #[serde(rename = "seconds", serialize_with = "seconds")]
+        took: Duration,
+        /// What it is at, others' words or not: `#7 [3/5] RUN mvn package`.
         text: String,
     },
     /// What a rollout moves, for the summary: said after the patch, printed nowhere in the log.

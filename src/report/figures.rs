@@ -29,6 +29,15 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
+/// How long something has been going on, in whole seconds: `30 s`, `1m 30s`.
+#[must_use]
+pub fn whole(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds < 60 => format!("{seconds} s"),
+        seconds => took(Duration::from_secs(seconds)),
+    }
+}
+
 /// How long a bar is: as [`took`], but without a zero after the point.
 #[must_use]
 pub fn span(duration: Duration) -> String {
@@ -123,6 +132,14 @@ mod tests {
         ];
         for (millis, text) in table {
             assert_eq!(took(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_is_told_in_whole_seconds() {
+        let table = [(0, "0 s"), (30_400, "30 s"), (59_999, "59 s"), (90_700, "1m 30s")];
+        for (millis, text) in table {
+            assert_eq!(whole(Duration::from_millis(millis)), text);
         }
     }
 

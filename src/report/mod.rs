@@ -73,7 +73,7 @@ struct Views {
     terminal: Option<Terminal>,
     text: Text,
     summary: Summary,
-    /// The last line of each service's watch, and when it was said.
+    /// By service, and by its step: what was said last about how it goes, and when.
     stood: BTreeMap<String, (Duration, String)>,
 }
 
@@ -106,7 +106,7 @@ impl Reporter {
         Self { views: Mutex::new(views) }
     }
 
-    /// Has the runner mask this secret in everything that follows; nothing happens off a runner.
+    /// Hides this secret in everything that follows: log, files and terminal.
     pub fn mask(&self, secret: &str) {
         self.views().door.mask(secret);
     }
@@ -118,13 +118,13 @@ impl Reporter {
 
     /// Says an event of the whole run, or of its only service.
     pub fn say(&self, event: Event) {
-        self.views().say(None, clean::clean(event));
+        self.views().say(None, event);
     }
 
     /// Says an event of one service of several.
     pub fn say_of(&self, service: &str, event: Event) {
         let service = foreign::line(service);
-        self.views().say(Some(&service), clean::clean(event));
+        self.views().say(Some(&service), event);
     }
 
     /// A view that panicked has said less, and the next event can still be said.
@@ -135,6 +135,7 @@ impl Reporter {
 
 impl Views {
     fn say(&mut self, service: Option<&str>, event: Event) {
+        let event = clean::clean(&self.door, event);
         let moved = self.moved(service, &event);
         if moved {
             self.summary.take(service, &event);
@@ -158,17 +159,24 @@ impl Views {
         }
     }
 
-    /// Whether an event is new: a rollout that stands where it stood is only a heartbeat.
+    /// Whether an event is new: what stands where it stood is only said as a heartbeat.
     fn moved(&mut self, service: Option<&str>, event: &Event) -> bool {
-        let Event::Rollout { at, progress } = event else { return true };
-        let standing = text::standing(progress);
         let service = service.unwrap_or_default();
-        let stood = self.stood.get(service);
-        let moved = stood.is_none_or(|(since, last)| {
-            *last != standing || at.saturating_sub(*since) >= HEARTBEAT || at < since
+        let (key, at, standing) = match event {
+            Event::Rollout { at, progress } => (service.into(), *at, text::standing(progress)),
+            // A step that is quick says nothing before its end.
+            Event::Working { step, took, .. } => {
+                let key = format!("{service} {}", step.word());
+                self.stood.entry(key.clone()).or_default();
+                (key, *took, String::new())
+            }
+            _ => return true,
+        };
+        let moved = self.stood.get(&key).is_none_or(|(since, last)| {
+            *last != standing || at.saturating_sub(*since) >= HEARTBEAT || at < *since
         });
         if moved {
-            self.stood.insert(service.into(), (*at, standing));
+            self.stood.insert(key, (at, standing));
         }
         moved
     }
@@ -182,7 +190,7 @@ impl Views {
                 }
                 (Piece::Data(_), _) => {}
                 (_, Some(terminal)) => terminal.put(&mut self.door, service, &piece),
-                (Piece::Progress(_), None) if !moved => {}
+                (Piece::Progress(_) | Piece::Passing(_), None) if !moved => {}
                 (_, None) => ci::put(&mut self.door, &piece),
             }
         }
@@ -214,7 +222,8 @@ impl Views {
                 (told, Some((file.as_str(), *line, *column)))
             }
             Event::Outcome(outcome) => {
-                if let Some(line) = &outcome.line {
+                // A bad ending has its own annotation already.
+                if let Some(line) = outcome.line.as_ref().filter(|_| outcome.ending.exit() == 0) {
                     let word = outcome.ending.word();
                     let rest =
                         line.strip_prefix(word).unwrap_or(line).trim_start_matches([':', ' ']);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::event::{Deployed, Event, Outcome, Started, Step};
 use super::{figures, text};
-use crate::error::{Severity, Told};
+use crate::error::{Ending, Severity, Told};
 use crate::rollout::Progress;
 
 /// More columns than this are not read: the first and the last stay.
@@ -61,7 +61,8 @@ impl Summary {
             if !name.is_empty() && service.says_something() {
                 sections.push(format!("#### {}\n", markup::text(name)));
             }
-            sections.extend(service.deployed.as_ref().map(Deployed::table));
+            let ending = outcome.services.get(name).map_or(outcome.ending, |s| s.outcome);
+            sections.extend(service.deployed.as_ref().map(|d| d.table(ending)));
             sections.extend(service.told.iter().map(markup::told));
             sections.extend(service.gantt(self.survey));
             sections.extend(service.rollout_table());
@@ -200,13 +201,15 @@ impl Service {
 
 impl Deployed {
     /// What is where, and how to go back.
-    fn table(&self) -> String {
+    fn table(&self, ending: Ending) -> String {
         let mut cluster = vec![markup::cell(&self.cluster)];
         let platforms: Vec<_> = self.platforms.iter().map(ToString::to_string).collect();
         cluster.extend((!platforms.is_empty()).then(|| markup::cell(&platforms.join(" "))));
         cluster.extend(self.revisions.map(|(old, new)| format!("revision {old} -> {new}")));
         let mut rows = vec![("image", markup::code(&self.image)), ("cluster", cluster.join(", "))];
-        if let Some(before) = self.before.as_ref().filter(|_| self.returnable) {
+        // After a failure it is back already, or a person decides.
+        let onward = matches!(ending, Ending::Shipped | Ending::Cancelled);
+        if let Some(before) = self.before.as_ref().filter(|_| self.returnable && onward) {
             rows.push(("back", markup::code(&format!("slipway rollback --to {before}"))));
         }
         markup::table(&rows)

@@ -15,8 +15,17 @@ const MOST_COLUMNS: usize = 100;
 pub(super) struct Terminal {
     columns: usize,
     colour: bool,
-    /// Service and text of each live line, top to bottom.
-    live: Vec<(String, String)>,
+    /// The live lines, top to bottom.
+    live: Vec<Live>,
+}
+
+/// A line that is redrawn.
+#[derive(Debug)]
+struct Live {
+    service: String,
+    text: String,
+    /// What it says last is kept.
+    stays: bool,
 }
 
 impl Terminal {
@@ -31,7 +40,8 @@ impl Terminal {
         let erase = "\u{1b}[1A\u{1b}[2K".repeat(self.live.len());
         door.raw(&erase);
         match piece {
-            Piece::Progress(text) => self.draw(service, text),
+            Piece::Progress(text) => self.draw(service, text, true),
+            Piece::Passing(text) => self.draw(service, text, false),
             Piece::Line(line) | Piece::Data(line) => {
                 self.settle(door, service);
                 door.raw(&format!("{}\n", painted(&own_line(line), self.colour)));
@@ -41,23 +51,26 @@ impl Terminal {
                 ci::put(door, piece);
             }
         }
-        for (_, text) in &self.live {
-            door.raw(&format!("{}\n", self.fitting(text)));
+        for live in &self.live {
+            door.raw(&format!("{}\n", self.fitting(&live.text)));
         }
     }
 
-    fn draw(&mut self, service: &str, text: &str) {
-        match self.live.iter_mut().find(|(of, _)| of == service) {
-            Some((_, drawn)) => text.clone_into(drawn),
-            None => self.live.push((service.into(), text.into())),
+    fn draw(&mut self, service: &str, text: &str, stays: bool) {
+        let now = Live { service: service.into(), text: text.into(), stays };
+        match self.live.iter_mut().find(|live| live.service == service) {
+            Some(live) => *live = now,
+            None => self.live.push(now),
         }
     }
 
     /// What a service's live line said last stays, above what comes now.
     fn settle(&mut self, door: &mut Door, service: &str) {
-        if let Some(at) = self.live.iter().position(|(of, _)| of == service) {
-            let (_, text) = self.live.remove(at);
-            door.line(&text);
+        if let Some(at) = self.live.iter().position(|live| live.service == service) {
+            let live = self.live.remove(at);
+            if live.stays {
+                door.line(&live.text);
+            }
         }
     }
 

@@ -58,6 +58,11 @@ fn clock() -> Timestamp {
 
 /// Says these events, each with its service's name if that is not empty.
 fn page(seat: Seat, events: Vec<(&str, Event)>) -> Page {
+    masked_page(seat, &[], events)
+}
+
+/// The same after these secrets were masked.
+fn masked_page(seat: Seat, secrets: &[&str], events: Vec<(&str, Event)>) -> Page {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let runner = Runner::read(&|name: &str| {
@@ -73,6 +78,7 @@ fn page(seat: Seat, events: Vec<(&str, Event)>) -> Page {
     let (stdout, stderr) = (Sink::default(), Sink::default());
     let settings = Settings { look: seat.look, colour_data: false, json: seat.json, runner, clock };
     let reporter = Reporter::new(settings, Box::new(stdout.clone()), Box::new(stderr.clone()));
+    secrets.iter().for_each(|secret| reporter.mask(secret));
     for (service, event) in events {
         if service.is_empty() { reporter.say(event) } else { reporter.say_of(service, event) }
     }

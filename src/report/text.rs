@@ -20,6 +20,8 @@ pub(super) enum Piece {
     Data(String),
     /// Where a rollout stands.
     Progress(String),
+    /// What a step is at: of no interest once it is done.
+    Passing(String),
     /// Others' words under a title.
     Fold(String, Shown),
 }
@@ -98,7 +100,10 @@ impl Text {
                 let text = of(service, text);
                 line(labelled(step.word(), &format!("{}  {text}", figures::took(*took))))
             }
-            Event::Again { step, text } => line(labelled(step.word(), &of(service, text))),
+            Event::Working { step, took, text } => {
+                let text = format!("{} so far  {}", figures::whole(*took), of(service, text));
+                vec![Piece::Passing(labelled(step.word(), &text))]
+            }
             Event::Told(told) | Event::Placed { told, .. } => {
                 block(told).into_iter().map(Piece::Line).collect()
             }

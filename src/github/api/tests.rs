@@ -49,7 +49,9 @@ fn whole(text: &str) -> bool {
 fn github(address: &str) -> Github {
     // Another test may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut github = Github::new(address, Some("t0ken-of-a-test".into()), "acme/shop").unwrap();
+    let http = reqwest::Client::new();
+    let mut github =
+        Github::new(http, address, Some("t0ken-of-a-test".into()), "acme/shop").unwrap();
     github.pauses = [Duration::from_millis(1); 2];
     github
 }

@@ -58,6 +58,18 @@ fn a_value_that_is_no_secret_is_never_masked() {
 }
 
 #[test]
+fn masked_secrets_are_veiled_off_a_runner_too() {
+    log(Runner::default(), |door| {
+        assert_eq!(door.veiled("the first-secret"), "the first-secret");
+        door.mask("first-secret");
+        door.mask("first-secret-and-more");
+        door.mask("true");
+        let text = "a first-secret-and-more, first-secret, true";
+        assert_eq!(door.veiled(text), "a ***, ***, true");
+    });
+}
+
+#[test]
 fn foreign_lines_stand_inside_a_fence_that_nobody_can_close() {
     let shown = foreign::last_lines(&["::stop-commands::x", "::x::", "plain"]);
     let texts = [(); 2].map(|()| log(listening(), |door| door.foreign(&shown)));

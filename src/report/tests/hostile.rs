@@ -152,3 +152,20 @@ fn a_flood_of_lines_shows_its_end_and_says_so() {
     assert_eq!(shown[..3], ["evidence: web", "(25 earlier lines left out)", "| line 21"]);
     assert_eq!(shown[51], "| line 70");
 }
+
+#[test]
+fn a_masked_secret_is_in_no_view_and_no_file() {
+    let secret = "wJalrXUtnFEMI-of-a-test";
+    for seat in [LOG, PIPE, Seat { json: true, ..LOG }] {
+        let long = format!("{}key={secret}", "x".repeat(985));
+        for said in [format!("key={secret}"), long] {
+            let page = masked_page(seat, &[secret], everywhere(&said));
+            let log = page.stderr.replace(&format!("::add-mask::{secret}\n"), "");
+            for text in [log, page.stdout, page.summary, page.outputs, page.evidence] {
+                // The answer of a command holds what the command put there.
+                let texts = text.lines().filter(|line| !line.contains("\"answered\""));
+                assert!(!texts.into_iter().any(|t| t.contains("wJalrXUt")), "{text}");
+            }
+        }
+    }
+}

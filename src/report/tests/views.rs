@@ -95,7 +95,6 @@ fn a_crash_is_in_the_summary_with_its_four_lines_and_its_evidence() {
 |---|---|
 | image | `web:9f2c1e4000000000000000000000000000000000@sha256:e04d11b27a900000000000000000000000000000000000000000000000000000` |
 | cluster | prod, linux/amd64, revision 17 -> 18 |
-| back | `slipway rollback --to 3f2a91c` |
 
 <pre>error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 1
   why:  its last line: "DB_HOST is not set"; 1/1 new pods, 2 exits
@@ -295,4 +294,150 @@ fn a_warning_about_a_file_is_put_beside_its_line() {
           to 9f2c1e4: container `app` exits with code 1"
         ]
     );
+}
+
+#[test]
+fn a_long_build_is_heard_of_every_thirty_seconds() {
+    let working = |took: f64, text: &str| {
+        ("", Event::Working { step: Step::Build, took: seconds(took), text: text.into() })
+    };
+    let mut events: Vec<_> =
+        [1.0, 29.0, 30.2, 45.0, 95.0].map(|took| working(took, "#7 RUN mvn package")).into();
+    events.push(("", step(Step::Build, 101.0, "linux/amd64, 182 MB")));
+    insta::assert_snapshot!(page(LOG, events.clone()).stderr, @r"
+build    30 s so far  #7 RUN mvn package
+build    1m 35s so far  #7 RUN mvn package
+build    1m 41s  linux/amd64, 182 MB
+");
+    let look = Look::Terminal { columns: 100, colour: false };
+    let text = page(Seat { look, ..PIPE }, events).stderr;
+    assert_eq!(text.matches("so far").count(), 5);
+    assert!(text.ends_with("\u{1b}[1A\u{1b}[2Kbuild    1m 41s  linux/amd64, 182 MB\n"), "{text:?}");
+}
+
+#[test]
+fn live_lines_of_several_services_stay_below_the_talk() {
+    let look = Look::Terminal { columns: 100, colour: false };
+    let events = vec![
+        ("cart", rollout(0.4, 0, 3, 0, None)),
+        ("user", rollout(0.5, 1, 2, 0, None)),
+        ("cart", Event::Watched { at: seconds(2.0), text: "x2kqp exited 1, twice".into() }),
+        ("user", rollout(3.0, 2, 1, 0, None)),
+    ];
+    let text = page(Seat { look, ..PIPE }, events).stderr.replace("\u{1b}[1A\u{1b}[2K", "^");
+    insta::assert_snapshot!(text, @r"
+watch
+  +0.4s   cart: 0/3 new, 3 old ready
+^  +0.4s   cart: 0/3 new, 3 old ready
+  +0.5s   user: 1/3 new, 2 old ready
+^^  +0.4s   cart: 0/3 new, 3 old ready
+  +2.0s   cart: x2kqp exited 1, twice
+  +0.5s   user: 1/3 new, 2 old ready
+^  +3.0s   user: 2/3 new, 1 old ready
+");
+}
+
+#[test]
+fn several_services_have_a_part_each_in_the_summary() {
+    let Event::Outcome(mut end) =
+        outcome(Ending::RolledBack, Some("rolled back 1 of 2"), None, BEFORE)
+    else {
+        panic!("an outcome")
+    };
+    for (name, ending, code) in
+        [("cart", Ending::RolledBack, Some(Code::CrashExit)), ("user", Ending::Shipped, None)]
+    {
+        let service = ServiceOutcome { outcome: ending, code, serving: None, image: None };
+        end.services.insert(name.into(), service);
+    }
+    let events = vec![
+        ("user", step(Step::Push, 3.9, "1 layer new")),
+        ("user", rollout(32.4, 3, 0, 0, None)),
+        ("cart", Event::Told(crash())),
+        ("", Event::Outcome(end)),
+    ];
+    let page = page(LOG, events);
+    insta::assert_snapshot!(page.summary, @r#"
+### rolled back 1 of 2
+#### cart
+
+<pre>error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 1
+  why:  its last line: "DB_HOST is not set"; 1/1 new pods, 2 exits
+  now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+  next: check Secret `web-env` (its environment, not restored by a rollback), push a fix;
+        9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`</pre>
+#### user
+```mermaid
+gantt
+  dateFormat HH:mm:ss
+  axisFormat %M:%S
+  push 3.9 s : 00:00:00, 3.9s
+  rollout 32.4 s : 32.4s
+```
+"#);
+    assert_eq!(
+        output(&page.outputs, "services"),
+        r#"{"cart":{"outcome":"rolled-back","code":"SW-CRASH-EXIT"},"user":{"outcome":"shipped"}}"#
+    );
+}
+
+#[test]
+fn a_reporter_is_shared_between_tasks() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let settings = Settings {
+        look: Look::Lines,
+        colour_data: false,
+        json: false,
+        runner: Runner::default(),
+        clock,
+    };
+    let talk = Sink::default();
+    let reporter = Reporter::new(settings, Box::new(io::sink()), Box::new(talk.clone()));
+    shared(&reporter);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..50).for_each(|_| reporter.say(Event::Told(crash()))));
+        }
+    });
+    let whole = page(PIPE, vec![("", Event::Told(crash()))]).stderr;
+    assert_eq!(talk.text(), whole.repeat(200), "no block is torn");
+}
+
+#[test]
+fn blocks_keep_the_form_of_the_storyboard() {
+    let told = |severity, code, what: &str, why: &[&str], now: &str, next: &[&str]| {
+        let all = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect();
+        let now = Some(now.to_owned());
+        Event::Told(Told { severity, code, what: what.into(), why: all(why), now, next: all(next) })
+    };
+    let pull = told(
+        Severity::Error,
+        Code::Pull403,
+        "`shop/web` was not updated to 9f2c1e4: the nodes may not pull from ECR `web`",
+        &[
+            "kubelet on ip-10-0-1-12, for 60s: \"...403 Forbidden\"; one account for image and cluster",
+        ],
+        "rolled back: nginx:1.24.0 serves, 3/3 ready",
+        &[
+            "aws iam attach-role-policy --role-name eks-node \\",
+            "  --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+        ],
+    );
+    let superseded = told(
+        Severity::Notice,
+        Code::RunSuperseded,
+        "9f2c1e4 was superseded: run 4713 set c77d0be, which is newer, 41s after this patch",
+        &[],
+        "c77d0be rolls out under run 4713; nothing was rolled back",
+        &[],
+    );
+    insta::assert_snapshot!(page(PIPE, vec![("", pull), ("", superseded)]).stderr, @r#"
+error[SW-PULL-403]: `shop/web` was not updated to 9f2c1e4: the nodes may not pull from ECR `web`
+  why:  kubelet on ip-10-0-1-12, for 60s: "...403 Forbidden"; one account for image and cluster
+  now:  rolled back: nginx:1.24.0 serves, 3/3 ready
+  next: aws iam attach-role-policy --role-name eks-node \
+          --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly
+notice[SW-RUN-SUPERSEDED]: 9f2c1e4 was superseded: run 4713 set c77d0be, which is newer, 41s after this patch
+  now:  c77d0be rolls out under run 4713; nothing was rolled back
+"#);
 }
