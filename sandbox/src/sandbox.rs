@@ -108,15 +108,16 @@ impl Sandbox {
         all
     }
 
-    /// A kubeconfig for `kubectl`, with the cluster's static token.
+    /// A kubeconfig for `kubectl`, with the cluster's static token: in the address, because
+    /// `kubectl` sends no credentials where there is no TLS.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         let cluster = hold(&self.state.world).cluster.clone();
         let (name, token, url) = (cluster.name, cluster.token, self.url());
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name}\n\
-             clusters:\n- name: {name}\n  cluster: {{ server: '{url}' }}\n\
-             users:\n- name: {name}\n  user: {{ token: '{token}' }}\n\
+             clusters:\n- name: {name}\n  cluster: {{ server: '{url}/as/{token}' }}\n\
+             users:\n- name: {name}\n  user: {{}}\n\
              contexts:\n- name: {name}\n  context: {{ cluster: {name}, user: {name} }}\n"
         )
     }

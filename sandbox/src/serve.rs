@@ -46,6 +46,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
 }
 
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Broken> {
+    let request = cluster::with_token_of_path(request);
     let mut noted = log::Request {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
