@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, Uri};
 use serde_json::json;
 
@@ -40,22 +40,6 @@ pub(crate) async fn answered(state: &State, mut request: Request<Incoming>) -> A
     request.extensions_mut().insert(caller);
     let kube = hold(&state.world).kube.clone();
     kube.answer(request).await.map(|body| body.map_err(Into::into).boxed_unsync())
-}
-
-/// Takes `/as/TOKEN` off a path and gives the request that token: the way in for `kubectl`, which
-/// sends no credentials over plain HTTP.
-pub(crate) fn with_token_of_path(mut request: Request<Incoming>) -> Request<Incoming> {
-    let whole = request.uri().path_and_query().map_or("", |whole| whole.as_str());
-    let Some((token, rest)) = whole.strip_prefix("/as/").and_then(|rest| rest.split_once('/'))
-    else {
-        return request;
-    };
-    let value = HeaderValue::from_str(&format!("Bearer {token}"));
-    if let (Ok(value), Ok(uri)) = (value, format!("/{rest}").parse::<Uri>()) {
-        request.headers_mut().insert(AUTHORIZATION, value);
-        *request.uri_mut() = uri;
-    }
-    request
 }
 
 fn refused(code: u16, reason: &str, message: &str) -> Answer {

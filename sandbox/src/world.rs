@@ -124,6 +124,8 @@ pub struct Cluster {
     pub node_groups: Vec<NodeGroup>,
     /// Who may enter.
     pub access: Vec<AccessEntry>,
+    /// Whether its endpoint is `https`, as with EKS; the port speaks both.
+    pub tls: bool,
     /// A static bearer token for `kubectl`; its user is `sandbox-admin` of `system:masters`.
     pub token: String,
 }
@@ -302,6 +304,7 @@ impl Cluster {
             status: "ACTIVE".into(),
             version: "1.33".into(),
             public: true,
+            tls: true,
             node_groups: vec![NodeGroup {
                 name: "ng-1".into(),
                 ami_type: "AL2023_ARM_64_STANDARD".into(),

@@ -192,7 +192,7 @@ async fn eks_describes_the_cluster_its_node_groups_and_who_may_enter() {
         async move { signer.send(sandbox, "eks", "GET", path, &[], "").await.unwrap() }
     };
     let cluster = ask("/clusters/demo").await.json();
-    assert_eq!(cluster["cluster"]["endpoint"], *sandbox.url());
+    assert_eq!(cluster["cluster"]["endpoint"], *sandbox.url().replace("http", "https"));
     assert_eq!(cluster["cluster"]["status"], "ACTIVE");
     let group = ask("/clusters/demo/node-groups/ng-1").await.json();
     assert_eq!(group["nodegroup"]["amiType"], "AL2023_ARM_64_STANDARD");

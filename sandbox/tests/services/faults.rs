@@ -1,5 +1,6 @@
 //! Faults over healthy services, the cluster's door, GitHub, and what the log says of it all.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::client::{Reply, Signer, send};
@@ -9,10 +10,16 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use slipway_sandbox::{Fault, Sandbox, World};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 async fn demo() -> (Sandbox, Signer) {
     let sandbox = Sandbox::start(World::default()).await.unwrap();
@@ -134,18 +141,58 @@ async fn the_cluster_takes_tokens_of_its_own_name_its_region_and_the_last_quarte
 }
 
 #[tokio::test]
-async fn kubectl_enters_by_the_address_of_its_kubeconfig_and_nobody_without_a_token() {
+async fn the_endpoint_is_tls_under_the_authority_that_eks_describes() {
+    let (sandbox, signer) = demo().await;
+    let reply = signer.send(&sandbox, "eks", "GET", "/clusters/demo", &[], "").await.unwrap();
+    let cluster = reply.json()["cluster"].clone();
+    let endpoint = cluster["endpoint"].as_str().unwrap().strip_prefix("https://").unwrap();
+    let ca = cluster["certificateAuthority"]["data"].as_str().unwrap();
+    let ca = BASE64_STANDARD.decode(ca).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&ca).unwrap()).unwrap();
+    let connected = async |roots: RootCertStore| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(endpoint).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
+    let mut stream = connected(roots).await.unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    // The end without a TLS goodbye is the server's; what it said before is what counts.
+    let _ = stream.read_to_string(&mut said).await;
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let strange = Sandbox::start(World::default()).await.unwrap();
+    let config = strange.kubeconfig();
+    let other = config.split("data: ").nth(1).unwrap().lines().next().unwrap();
+    let mut roots = RootCertStore::empty();
+    let other = BASE64_STANDARD.decode(other).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&other).unwrap()).unwrap();
+    assert!(connected(roots).await.is_err(), "another sandbox's authority is not this one's");
+}
+
+#[tokio::test]
+async fn the_static_token_enters_and_nobody_enters_without_one() {
     let (sandbox, _) = demo().await;
-    let config = sandbox.kubeconfig();
-    let server = config.split('\'').nth(1).unwrap().replace(&sandbox.url(), "");
-    let api = send(&sandbox, "GET", &format!("{server}/api"), &[], "").await.unwrap();
-    assert_eq!(api.status, 200);
-    assert_eq!(sandbox.log()[0].path, "/api");
-    let nobody = send(&sandbox, "GET", "/api", &[], "").await.unwrap();
-    assert_eq!((nobody.status, nobody.json()["reason"].as_str()), (403, Some("Forbidden")));
-    let wrong = [("authorization", "Bearer wrong")];
-    let wrong = send(&sandbox, "GET", "/api", &wrong, "").await.unwrap();
-    assert_eq!((wrong.status, wrong.json()["kind"].as_str()), (401, Some("Status")));
+    let bearer = format!("Bearer {}", sandbox.world(|world| world.cluster.token.clone()));
+    let enter = async |headers: &[(&str, &str)]| {
+        let reply = send(&sandbox, "GET", "/api", headers, "").await.unwrap();
+        (reply.status, reply.json()["reason"].as_str().map(str::to_owned))
+    };
+    assert_eq!(enter(&[("authorization", &bearer)]).await.0, 200);
+    assert_eq!(enter(&[]).await, (403, Some("Forbidden".into())));
+    assert_eq!(
+        enter(&[("authorization", "Bearer wrong")]).await,
+        (401, Some("Unauthorized".into()))
+    );
 }
 
 #[tokio::test]
