@@ -195,7 +195,7 @@ impl Default for World {
             password_life: Duration::from_secs(12 * 60 * 60),
             loopback_uris: false,
             cluster: Cluster::new("demo", &account),
-            kube: Kube::new(),
+            kube: crate::cluster::empty(),
             github: GitHub::new("demo/web"),
             oidc: Oidc::new("demo/web"),
             clock_skew: SignedDuration::ZERO,
