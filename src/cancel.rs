@@ -1,7 +1,7 @@
 //! Cancelling: SIGINT and SIGTERM are heard at once, and asked for where it matters.
 //!
 //! A runner gives 7.5 s between the first and the second, and 2.5 s more. What a signal means is
-//! decided by the step that asks; a second signal ends the process where it stands.
+//! decided by the step that asks; the third signal ends the process where it stands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,6 +82,16 @@ impl Cancel {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Resolves when somebody insists: with the third signal the run is dropped where it is.
+    pub async fn insisted(&self) {
+        let mut heard = self.heard.clone();
+        while self.count() < 3 {
+            if heard.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Does the work, unless a signal comes first: then the work is dropped where it is.
     ///
     /// # Errors
@@ -95,11 +105,11 @@ impl Cancel {
     }
 }
 
-/// Hears this process's signals from now on. The second one after the first ends it.
+/// Hears this process's signals from now on.
 ///
 /// # Errors
 /// When the operating system gives no signal handler.
-pub fn of_this_process(last_resort: impl Fn(Signal) + Send + 'static) -> std::io::Result<Cancel> {
+pub fn of_this_process() -> std::io::Result<Cancel> {
     use tokio::signal::unix::{SignalKind, signal};
     let (canceller, cancel) = channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -112,9 +122,6 @@ pub fn of_this_process(last_resort: impl Fn(Signal) + Send + 'static) -> std::io
                 else => return,
             };
             canceller.raise(came);
-            if canceller.count.load(Ordering::Relaxed) > 2 {
-                last_resort(came);
-            }
         }
     });
     Ok(cancel)

@@ -65,7 +65,7 @@ pub async fn clear(gate: &Gate<'_>, place: &mut Place) -> Result<Cleared, Failur
         match gate.cluster.try_patch(&cleared.patch).await? {
             PatchAnswer::Applied(_) => return Ok(cleared),
             PatchAnswer::Conflict(why) | PatchAnswer::Lost(why) => conflict = why,
-            refused => return Err(refusal(gate.cluster, gate.target, &cleared.patch, &refused)),
+            refused => return Err(refusal(gate.cluster, &cleared.patch, &refused)),
         }
     }
     let path = plan::path(gate.target);
@@ -185,8 +185,5 @@ pub fn refusal(cluster: &Cluster, target: &Target, patch: &Patch, answer: &Patch
     if let PatchAnswer::Forbidden(message) = answer {
         return cluster.may_not_patch(patch, message);
     }
-    let path = plan::path(target);
-    answer
-        .refusal(&path)
-        .unwrap_or_else(|| Failure::new(Code::RunBug, "an answer to the patch was not understood"))
+    answer.refusal(patch).unwrap_or_else(|| Failure::new(Code::RunBug, "an answer to the patch was not understood"))
 }

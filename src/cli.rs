@@ -145,7 +145,7 @@ async fn travel(
     match inputs.command {
         Command::Status => history::status(&journey).await,
         Command::History => history::history(&journey).await,
-        _ if inputs.identity.is_none() => pipeline::blind(&journey),
+        _ if inputs.identity.is_none() => pipeline::blind::plan(&journey).await,
         _ => pipeline::run(&journey).await,
     }
 }
@@ -180,12 +180,18 @@ fn bad_input(refused: Refused, report: &Reporter) -> u8 {
     let Refused { failure, places } = refused;
     let mut outcome = journey::outcome(Ending::BadInput);
     let told = journey::told(Ending::BadInput, failure, "not looked at");
-    report.say(Event::Told(told.clone()));
-    for fault in places {
-        report.annotate(&told, &fault);
-    }
+    let place = places.into_iter().find_map(|fault| fault.place);
+    report.say(match place {
+        Some(place) => Event::Placed { told: told.clone(), file: place.file, line: narrow(place.line), column: narrow(place.column) },
+        None => Event::Told(told.clone()),
+    });
     outcome.told = Some(told);
     conclude(outcome, report)
+}
+
+/// Lines and columns of a file that somebody wrote by hand.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// The last event, and the exit code that it says.

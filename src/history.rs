@@ -162,7 +162,7 @@ fn row(entry: &Entry, ended: String, present: Option<&[Digest]>) -> Row {
 }
 
 fn when(at: &str) -> String {
-    at.parse().map_or_else(|_| at.to_owned(), figures::minute)
+    at.parse().map_or_else(|_| at.to_owned(), |at| figures::utc(at).trim_end_matches(" UTC").to_owned())
 }
 
 fn history_line(row: &Row) -> String {

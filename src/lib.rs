@@ -28,3 +28,5 @@ pub mod rollout;
 pub mod settle;
 pub mod survey;
 pub mod watch;
+pub mod cli;
+pub mod history;

@@ -108,10 +108,11 @@ async fn push(
     image: &ImagePlan,
     report: &Reporter,
 ) -> Result<Pushed, Failure> {
+    let begun = Instant::now();
     let say = |progress: Progress<'_>| {
         if let Progress::Again { what, why, wait } = progress {
             let text = format!("{what} again in {}: {why}", figures::took(wait));
-            report.say(Event::Working { step: Step::Push, text });
+            report.say(Event::Working { step: Step::Push, took: begun.elapsed(), text });
         }
     };
     registry.push(source, &image.tag, &[], &say).await

@@ -172,7 +172,7 @@ impl Undo<'_> {
                 Written::Rolling(back) => return Ok(Some(*back)),
                 Written::Clash => {}
                 Written::Refused(answer) => {
-                    return Err(crate::clear::refusal(self.cluster, self.target, &patch, &answer));
+                    return Err(crate::clear::refusal(self.cluster, &patch, &answer));
                 }
                 Written::Unknown(why) => {
                     return Err(Failure::new(

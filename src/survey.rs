@@ -16,7 +16,7 @@ use crate::github::api::Github;
 use crate::github::context::Context;
 use crate::image::Image;
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitSha, ImageRef, Repository};
+use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository};
 use crate::registry::{Held, Registry};
 use place::Place;
 
@@ -54,6 +54,18 @@ pub struct Facts {
     pub unseen: Vec<Unseen>,
     /// How many reads it took.
     pub reads: usize,
+}
+
+impl Facts {
+    /// What the image that serves is built for, where a node or ECR told it.
+    #[must_use]
+    pub fn serving_platforms(&self) -> Vec<Platform> {
+        let Some(place) = &self.place else { return Vec::new() };
+        if !place.evidence.live.is_empty() {
+            return place.evidence.live.clone();
+        }
+        place.evidence.nodes.as_deref().map(crate::cluster::platforms).unwrap_or_default()
+    }
 }
 
 /// Counts reads, for the line that says how many there were.
@@ -170,7 +182,7 @@ fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
     let context = context?;
     let repository = context.repository.as_deref()?;
     let url = inputs.endpoints.github.as_deref().unwrap_or(&context.api_url);
-    Github::new(url, inputs.github_token.clone(), repository).ok()
+    Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), repository).ok()
 }
 
 /// Whether this run ships a commit of its own, rather than putting one back or only looking.

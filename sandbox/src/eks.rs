@@ -1,7 +1,6 @@
 //! EKS as its REST API describes the cluster: the cluster, its node groups, its access entries.
 //!
-//! The cluster's endpoint is this listener; its CA is a certificate that nothing is signed with,
-//! because the listener speaks plain HTTP.
+//! The cluster's endpoint is this listener, by TLS under an authority of its own.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,8 +11,6 @@ use crate::answer::{Answer, json as json_answer, set};
 use crate::call::Asked;
 use crate::sandbox::State;
 use crate::world::{AccessEntry, NodeGroup, World, hold};
-
-const CA: &str = include_str!("ca.pem");
 
 /// The operation that a path asks for.
 pub(crate) fn action(parts: &[String]) -> Option<&'static str> {
@@ -50,7 +47,8 @@ fn result(state: &State, asked: &Asked) -> Result<Value, Refusal> {
         action(&parts).filter(|_| asked.method == hyper::Method::GET).ok_or_else(|| {
             Refusal::new("UnsupportedOperation", "this sandbox does not play that operation", 400)
         })?;
-    let (url, world) = (state.url(), hold(&state.world));
+    let world = hold(&state.world);
+    let url = state.cluster_url(&world);
     let name = parts.get(1).map_or("", String::as_str);
     let item = parts.get(3).map_or("", String::as_str);
     let base = format!("arn:aws:eks:{}:{}", world.region, world.account);
@@ -69,7 +67,9 @@ fn result(state: &State, asked: &Asked) -> Result<Value, Refusal> {
         return Err(missing(&format!("No cluster found for name: {name}.")));
     }
     match action {
-        "DescribeCluster" => Ok(json!({ "cluster": described(&world, &base, &url) })),
+        "DescribeCluster" => {
+            Ok(json!({ "cluster": described(&world, &base, &url, &state.tls.ca) }))
+        }
         "ListNodegroups" => {
             let names: Vec<_> = cluster.node_groups.iter().map(|group| &group.name).collect();
             Ok(json!({ "nodegroups": names }))
@@ -101,7 +101,7 @@ fn missing(said: &str) -> Refusal {
     Refusal::new("ResourceNotFoundException", said, 404)
 }
 
-fn described(world: &World, base: &str, url: &str) -> Value {
+fn described(world: &World, base: &str, url: &str, ca: &str) -> Value {
     let cluster = &world.cluster;
     json!({
         "name": cluster.name,
@@ -123,7 +123,7 @@ fn described(world: &World, base: &str, url: &str) -> Value {
             "oidc": { "issuer": format!("https://oidc.eks.{}.amazonaws.com/id/{}", world.region, "0".repeat(32)) },
         },
         "status": cluster.status,
-        "certificateAuthority": { "data": BASE64_STANDARD.encode(CA) },
+        "certificateAuthority": { "data": BASE64_STANDARD.encode(ca) },
         "platformVersion": "eks.1",
         "tags": {},
         "accessConfig": { "authenticationMode": "API" },

@@ -22,6 +22,7 @@ mod sandbox;
 mod serve;
 mod sigv4;
 mod sts;
+mod tls;
 mod world;
 
 pub use faults::Fault;

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::{Arc, atomic::AtomicU64};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +19,7 @@ use crate::kube::Kube;
 use crate::log::{Log, Request};
 use crate::registry::Uploads;
 use crate::serve;
+use crate::tls::Tls;
 use crate::world::{World, hold};
 
 /// A running sandbox. Dropping it ends the listener, every connection and the stored layers.
@@ -34,6 +37,7 @@ pub(crate) struct State {
     pub(crate) folder: TempDir,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
+    pub(crate) tls: Tls,
     /// Numbers for request ids and names of uploads.
     pub(crate) next: AtomicU64,
 }
@@ -61,6 +65,7 @@ impl Sandbox {
             folder: tempfile::Builder::new().prefix("slipway-sandbox-").tempdir()?,
             log: Log::default(),
             faults: Faults::default(),
+            tls: Tls::made()?,
             next: AtomicU64::new(1),
         });
         let listener = tokio::spawn(serve::listen(socket, Arc::clone(&state)));
@@ -108,14 +113,17 @@ impl Sandbox {
         all
     }
 
-    /// A kubeconfig for `kubectl`, with the cluster's static token.
+    /// A kubeconfig for `kubectl`, with the cluster's authority and its static token. Always by TLS:
+    /// `kubectl` sends no credentials without it.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         let cluster = hold(&self.state.world).cluster.clone();
-        let (name, token, url) = (cluster.name, cluster.token, self.url());
+        let (name, token) = (cluster.name, cluster.token);
+        let (address, ca) = (self.state.address, BASE64_STANDARD.encode(&self.state.tls.ca));
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name}\n\
-             clusters:\n- name: {name}\n  cluster: {{ server: '{url}' }}\n\
+             clusters:\n- name: {name}\n  cluster:\n    server: https://{address}\n    \
+             certificate-authority-data: {ca}\n\
              users:\n- name: {name}\n  user: {{ token: '{token}' }}\n\
              contexts:\n- name: {name}\n  context: {{ cluster: {name}, user: {name} }}\n"
         )
@@ -188,6 +196,12 @@ impl State {
     /// Where the listener is.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The endpoint of the cluster.
+    pub(crate) fn cluster_url(&self, world: &World) -> String {
+        let scheme = if world.cluster.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The next free number.

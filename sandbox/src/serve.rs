@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -40,6 +41,19 @@ pub(crate) async fn listen(socket: TcpListener, state: Arc<State>) {
 async fn connection(stream: TcpStream, state: Arc<State>) {
     // Small answers must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
+    let mut first = [0];
+    // 22 begins a TLS handshake, and no HTTP method.
+    match stream.peek(&mut first).await {
+        Ok(1) if first == [22] => {
+            if let Ok(stream) = state.tls.acceptor.clone().accept(stream).await {
+                spoken(stream, state).await;
+            }
+        }
+        _ => spoken(stream, state).await,
+    }
+}
+
+async fn spoken(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let service = service_fn(move |request| serve(Arc::clone(&state), request));
     // An error here is a client that went away, or a fault that cut the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -69,8 +69,7 @@ fn assume(state: &State, who: &Principal, given: &Fields) -> Result<Value, Refus
     let arn = given.get("RoleArn").cloned().unwrap_or_default();
     let trusted = role(state, &arn)
         .filter(|r| r.principals.iter().any(|p| *p == who.policy || *p == who.arn));
-    let world = hold(&state.world).clone();
-    let allowed = access::allow(&world, who, "sts:AssumeRole", &arn).is_ok();
+    let allowed = access::allow(&hold(&state.world), who, "sts:AssumeRole", &arn).is_ok();
     let Some(role) = trusted.filter(|_| allowed) else {
         let said = format!(
             "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::Image;
-use crate::kube::{Kube, Speed};
+use crate::kube::Kube;
 
 /// Everything there is.
 #[derive(Clone)]
@@ -124,6 +124,8 @@ pub struct Cluster {
     pub node_groups: Vec<NodeGroup>,
     /// Who may enter.
     pub access: Vec<AccessEntry>,
+    /// Whether its endpoint is `https`, as with EKS; the port speaks both.
+    pub tls: bool,
     /// A static bearer token for `kubectl`; its user is `sandbox-admin` of `system:masters`.
     pub token: String,
 }
@@ -193,7 +195,7 @@ impl Default for World {
             password_life: Duration::from_secs(12 * 60 * 60),
             loopback_uris: false,
             cluster: Cluster::new("demo", &account),
-            kube: Kube::new(Speed::Times(1.0)),
+            kube: crate::cluster::empty(),
             github: GitHub::new("demo/web"),
             oidc: Oidc::new("demo/web"),
             clock_skew: SignedDuration::ZERO,
@@ -302,6 +304,7 @@ impl Cluster {
             status: "ACTIVE".into(),
             version: "1.33".into(),
             public: true,
+            tls: true,
             node_groups: vec![NodeGroup {
                 name: "ng-1".into(),
                 ami_type: "AL2023_ARM_64_STANDARD".into(),

@@ -35,11 +35,12 @@ fn overview() -> String {
         text.push_str(&format!("  {:<8}  {}\n", command.word(), command.about()));
     }
     let also = Command::ALL.iter().filter(|c| offered(**c) && matches!(c, Command::Sandbox | Command::Completions));
-    let also: Vec<_> = also.map(|c| match c {
-        Command::Sandbox => "sandbox (the demo, kept running)",
-        _ => "completions",
-    });
-    let also: Vec<_> = also.into_iter().collect();
+    let also: Vec<_> = also
+        .map(|c| match c {
+            Command::Sandbox => "sandbox (the demo, kept running)",
+            _ => "completions",
+        })
+        .collect();
     text.push_str(&format!("\nalso: {}\n", also.join(", ")));
     let first = if cfg!(feature = "sandbox") { "first: slipway demo   " } else { "" };
     text.push_str(&format!("{first}inputs: slipway ship -h   exit codes: slipway explain exit\n"));

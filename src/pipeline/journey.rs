@@ -307,3 +307,11 @@ pub fn outcome(ending: Ending) -> Outcome {
         services: BTreeMap::new(),
     }
 }
+
+/// The outcome of a block that is told at once.
+#[must_use]
+pub fn told_outcome(ending: Ending, failure: Failure, now: &str, report: &Reporter) -> Outcome {
+    let told = told(ending, failure, now);
+    report.say(Event::Told(told.clone()));
+    Outcome { told: Some(told), ..outcome(ending) }
+}

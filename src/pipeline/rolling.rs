@@ -157,7 +157,7 @@ impl Scene<'_> {
                 Written::Clash => {}
                 Written::Refused(answer) => {
                     let failure =
-                        crate::clear::refusal(self.cluster, self.target, &cleared.patch, &answer);
+                        crate::clear::refusal(self.cluster, &cleared.patch, &answer);
                     return Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)));
                 }
                 Written::Unknown(why) => {

@@ -141,14 +141,8 @@ fn owned(owner: &Owner) -> Option<(Failure, bool)> {
         Owner::Manager { name, .. } if owner.is_gitops() => {
             (said(format!("field manager `{name}` sets this image too and {back} by itself")), true)
         }
-        // Everybody's kubectl made the Deployment once: no news.
-        Owner::Manager { name, .. } if name.starts_with("kubectl") || name == "slipway" => {
-            return None;
-        }
-        Owner::Manager { name, .. } => (
-            said(format!("field manager `{name}` set this image last and may set it again")),
-            false,
-        ),
+        // Whoever made the Deployment is one: no news.
+        Owner::Manager { .. } => return None,
     })
 }
 
