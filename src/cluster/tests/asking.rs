@@ -116,6 +116,16 @@ async fn an_endpoint_that_cannot_be_reached_is_named_with_what_to_check() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_resolve_is_told_as_that() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let access = access("https://eks.invalid");
+    let cluster = Cluster::connect(access, tokens(Duration::from_mins(14))).unwrap();
+    let failure = web(&cluster).await.unwrap_err();
+    let text = "the API server of `prod` was not reached: its name does not resolve";
+    assert_eq!(failure.what, text);
+}
+
+#[tokio::test]
 async fn a_token_never_leaves_in_the_clear() {
     let refused =
         Cluster::connect(access("http://10.0.0.1:8080"), tokens(Duration::ZERO)).unwrap_err();
