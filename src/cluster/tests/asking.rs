@@ -217,6 +217,23 @@ async fn rights_are_reviewed_one_by_one_and_told_together() {
 }
 
 #[tokio::test]
+async fn rights_on_several_resources_are_granted_each_by_its_own_role() {
+    let server = Server::start(|_, _| Say::Close).await;
+    let mut access = access(&server.endpoint);
+    access.groups.clear();
+    let cluster = Cluster::connect(access, tokens(Duration::ZERO)).unwrap();
+    let rights: Vec<_> = RIGHTS.iter().map(|r| (*r, r.resource == "deployments")).collect();
+    assert_snapshot!(told(&cluster.lacking(&shop(), &rights).unwrap()), @"
+    SW-EKS-403: role `ship` may not list, watch replicasets.apps in `shop`
+      why:  access review: replicasets.apps list, watch no; pods list, watch no; groups: not known
+      next: kubectl -n shop create role ship --verb=list,watch --resource=replicasets.apps
+      next: kubectl -n shop create rolebinding ship --role=ship --group=GROUP
+      next: kubectl -n shop create role ship-pods --verb=list,watch --resource=pods
+      next: kubectl -n shop create rolebinding ship-pods --role=ship-pods --group=GROUP
+    ");
+}
+
+#[tokio::test]
 async fn what_is_optional_is_unseen_and_fails_nothing() {
     let server = Server::start(|heard, _| match heard.path() {
         "/api/v1/nodes" => status(403, "Forbidden", "nodes is forbidden"),
