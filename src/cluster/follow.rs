@@ -328,6 +328,7 @@ impl Patience {
         match wrong {
             Wrong::Unknown => true,
             Wrong::Mint(_) => long,
+            Wrong::Untrusted(_) => !self.worked || long,
             Wrong::Status(code, _) => {
                 let passing =
                     code.is_server_error() || matches!(code.as_u16(), 408 | 409 | 410 | 429);

@@ -9,6 +9,7 @@ use std::io;
 use http::StatusCode;
 use hyper_util::client::legacy;
 use kube::core::Status;
+use rustls::CertificateError;
 
 use crate::error::{Code, Failure, Unseen, quoted};
 
@@ -24,6 +25,8 @@ pub(super) enum Wrong {
     Unknown,
     /// No connection, so that nothing was sent: the clause after "was not reached: ".
     Reach(String),
+    /// Whoever answers there has no certificate that is trusted, so that nothing was sent.
+    Untrusted(String),
     /// It was sent, but no whole answer came: the clause after it.
     Cut(String),
     /// An answer that is not 2xx.
@@ -42,9 +45,13 @@ pub(super) struct Doing<'a> {
 impl Wrong {
     /// Reads what kept a request from its answer.
     pub(super) fn from_send(error: &kube::Error) -> Self {
-        let unsent = chain(error)
-            .any(|e| e.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect));
-        let words = words(error);
+        if let Some(tls) = chain(error).find_map(certificate) {
+            return Self::Untrusted(tls);
+        }
+        let is_unsent = |e: &legacy::Error| e.is_connect();
+        let unsent = chain(error).any(|e| e.downcast_ref().is_some_and(is_unsent));
+        let words =
+            chain(error).find_map(telling).unwrap_or_else(|| "the connection ended early".into());
         if unsent { Self::Reach(words) } else { Self::Cut(words) }
     }
 
@@ -61,14 +68,14 @@ impl Wrong {
         match self {
             Self::Reach(_) | Self::Cut(_) => true,
             Self::Status(code, _) => matches!(code.as_u16(), 429 | 500 | 502..=504),
-            Self::Mint(_) | Self::Unknown | Self::Garbled(_) => false,
+            Self::Mint(_) | Self::Unknown | Self::Untrusted(_) | Self::Garbled(_) => false,
         }
     }
 
     /// The server certainly did nothing: it was not reached, or turned the request away unread.
     pub(super) fn did_nothing(&self) -> bool {
         match self {
-            Self::Reach(_) => true,
+            Self::Reach(_) | Self::Untrusted(_) => true,
             Self::Status(code, _) => *code == StatusCode::TOO_MANY_REQUESTS,
             _ => false,
         }
@@ -87,7 +94,10 @@ impl Wrong {
         match self {
             Self::Mint(failure) => failure.what.clone(),
             Self::Unknown => "401 twice, the second time to a new token".into(),
-            Self::Reach(words) | Self::Cut(words) | Self::Garbled(words) => words.clone(),
+            Self::Reach(words)
+            | Self::Untrusted(words)
+            | Self::Cut(words)
+            | Self::Garbled(words) => words.clone(),
             Self::Status(code, status) => answered(*code, status),
         }
     }
@@ -111,6 +121,7 @@ impl Wrong {
             Self::Unknown => Failure::new(Code::Eks401, format!("`{cluster}` does not know {who}"))
                 .why("401 twice, the second time to a new token"),
             Self::Reach(words) => unreached(access, &words),
+            Self::Untrusted(words) => untrusted(access, &words),
             Self::Status(StatusCode::FORBIDDEN, status) => {
                 forbidden(access, doing, &status.message)
             }
@@ -173,6 +184,14 @@ fn unreached(access: &Access, words: &str) -> Failure {
         .next("a private endpoint needs a runner inside its network, a public one this runner's address in publicAccessCidrs")
 }
 
+fn untrusted(access: &Access, words: &str) -> Failure {
+    let (host, cluster) = (host(&access.endpoint), &access.cluster);
+    Failure::new(Code::EksReach, format!("the API server of `{cluster}` was not trusted: {words}"))
+        .why(format!("its endpoint is {host}; no token was sent"))
+        .next(format!("aws eks describe-cluster --name {cluster} --query cluster.[endpoint,certificateAuthority]"))
+        .next("if both are right, something between answers with a certificate of its own: HTTPS_PROXY?")
+}
+
 fn no_answer(access: &Access, doing: Doing<'_>, words: &str) -> Failure {
     let Doing { right, namespace } = doing;
     let place = namespace.map_or_else(String::new, |n| format!(" in `{n}`"));
@@ -204,40 +223,34 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     .take(16)
 }
 
-/// What kept a request from its answer, by the most telling error of the chain.
-fn words(error: &(dyn Error + 'static)) -> String {
-    chain(error).find_map(telling).unwrap_or_else(|| "the connection ended early".into())
-}
-
+/// What an error of the connection says, if it is one of those that say something.
 fn telling(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(certificate(tls));
-    }
     let Some(io) = error.downcast_ref::<io::Error>() else {
         return (error.to_string() == "dns error").then(|| "its name does not resolve".into());
     };
-    if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Some(certificate(tls));
-    }
-    match io.kind() {
-        io::ErrorKind::ConnectionRefused => Some("connection refused".into()),
-        io::ErrorKind::TimedOut => Some("no connection in time".into()),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            Some("connection reset".into())
-        }
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            Some("no route to it".into())
-        }
-        _ => None,
-    }
+    let words = match io.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::TimedOut => "no connection in time",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it",
+        _ => return None,
+    };
+    Some(words.into())
 }
 
-fn certificate(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-            "its certificate is not signed by the cluster's CA".into()
-        }
-        rustls::Error::InvalidCertificate(_) => "its certificate is not valid for it".into(),
-        _ => "TLS was not agreed on".into(),
+/// What a TLS error says. It is wrapped in I/O errors, which leave the wrapped one out of the chain.
+fn certificate(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        let inner: &(dyn Error + 'static) = io.get_ref()?;
+        return certificate(inner);
     }
+    let rustls::Error::InvalidCertificate(why) = error.downcast_ref()? else { return None };
+    let words = match why {
+        // Every EKS cluster's CA bears the same name, so that another one's shows as a bad signature.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is not signed by the cluster's CA"
+        }
+        _ => "its certificate is not valid for it",
+    };
+    Some(words.into())
 }

@@ -116,6 +116,16 @@ async fn an_endpoint_that_cannot_be_reached_is_named_with_what_to_check() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_resolve_is_told_as_that() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let access = access("https://eks.invalid");
+    let cluster = Cluster::connect(access, tokens(Duration::from_mins(14))).unwrap();
+    let failure = web(&cluster).await.unwrap_err();
+    let text = "the API server of `prod` was not reached: its name does not resolve";
+    assert_eq!(failure.what, text);
+}
+
+#[tokio::test]
 async fn a_token_never_leaves_in_the_clear() {
     let refused =
         Cluster::connect(access("http://10.0.0.1:8080"), tokens(Duration::ZERO)).unwrap_err();
@@ -204,6 +214,23 @@ async fn rights_are_reviewed_one_by_one_and_told_together() {
     ");
     let optional: Vec<_> = rights.iter().filter(|(r, _)| !r.needed).copied().collect();
     assert_eq!(cluster.lacking(&shop(), &optional), None);
+}
+
+#[tokio::test]
+async fn rights_on_several_resources_are_granted_each_by_its_own_role() {
+    let server = Server::start(|_, _| Say::Close).await;
+    let mut access = access(&server.endpoint);
+    access.groups.clear();
+    let cluster = Cluster::connect(access, tokens(Duration::ZERO)).unwrap();
+    let rights: Vec<_> = RIGHTS.iter().map(|r| (*r, r.resource == "deployments")).collect();
+    assert_snapshot!(told(&cluster.lacking(&shop(), &rights).unwrap()), @"
+    SW-EKS-403: role `ship` may not list, watch replicasets.apps in `shop`
+      why:  access review: replicasets.apps list, watch no; pods list, watch no; groups: not known
+      next: kubectl -n shop create role ship --verb=list,watch --resource=replicasets.apps
+      next: kubectl -n shop create rolebinding ship --role=ship --group=GROUP
+      next: kubectl -n shop create role ship-pods --verb=list,watch --resource=pods
+      next: kubectl -n shop create rolebinding ship-pods --role=ship-pods --group=GROUP
+    ");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod asking;
 mod following;
 mod patching;
 mod server;
+mod trusting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

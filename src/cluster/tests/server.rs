@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -93,17 +94,29 @@ impl Server {
     pub(super) async fn start(
         answer: impl Fn(&Heard, usize) -> Say + Send + Sync + 'static,
     ) -> Self {
+        Self::behind(None, answer).await
+    }
+
+    /// The same, behind TLS.
+    pub(super) async fn behind(
+        tls: Option<TlsAcceptor>,
+        answer: impl Fn(&Heard, usize) -> Say + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let book = Arc::new(Book::default());
         let (shared, answer) = (Arc::clone(&book), Arc::new(answer));
         let mut accepts = JoinSet::new();
         accepts.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (book, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+                let (book, answer, tls) = (Arc::clone(&shared), Arc::clone(&answer), tls.clone());
                 connections.spawn(async move {
-                    let _ = serve(stream, &book, answer.as_ref()).await;
+                    match tls {
+                        None => serve(stream, &book, answer.as_ref()).await,
+                        Some(tls) => serve(tls.accept(stream).await?, &book, answer.as_ref()).await,
+                    }
                 });
             }
         });
@@ -131,8 +144,8 @@ impl Server {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     book: &Book,
     answer: &(dyn Fn(&Heard, usize) -> Say + Send + Sync),
 ) -> std::io::Result<()> {
@@ -153,7 +166,7 @@ async fn serve(
     }
 }
 
-async fn hear(stream: &mut TcpStream) -> std::io::Result<Option<Heard>> {
+async fn hear<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<Option<Heard>> {
     let mut read = Vec::new();
     let (head, length) = loop {
         let mut piece = [0; 4096];
@@ -186,7 +199,12 @@ fn header(head: &str, name: &str) -> String {
     found.next_back().unwrap_or_default()
 }
 
-async fn whole(stream: &mut TcpStream, code: u16, header: &str, body: &str) -> std::io::Result<()> {
+async fn whole<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    code: u16,
+    header: &str,
+    body: &str,
+) -> std::io::Result<()> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {code} X\r\ncontent-length: {length}\r\nconnection: close\r\n{header}\r\n"
@@ -196,8 +214,8 @@ async fn whole(stream: &mut TcpStream, code: u16, header: &str, body: &str) -> s
     stream.shutdown().await
 }
 
-async fn lines_of(
-    stream: &mut TcpStream,
+async fn lines_of<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
     book: &Book,
     lines: &[String],
     then: Then,
@@ -223,7 +241,10 @@ async fn lines_of(
 }
 
 /// Stays open until the other side leaves.
-async fn stay(stream: &mut TcpStream, book: &Book) -> std::io::Result<()> {
+async fn stay<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    book: &Book,
+) -> std::io::Result<()> {
     let mut byte = [0; 1];
     let _ = stream.read(&mut byte).await;
     *book.left.lock().unwrap() += 1;
