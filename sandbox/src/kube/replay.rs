@@ -163,7 +163,9 @@ fn deployment(state: &mut State, played: &Played, row: &Row) {
 fn taken_over(state: &State, played: &Played, row: &Row, object: &Value) -> Value {
     let writer = list(&row.object, "/metadata/managedFields")
         .iter()
-        .find(|e| e.get("subresource").is_none() && e["fieldsV1"].to_string().contains("f:image"))
+        .find(|e| {
+            e.get("subresource").is_none() && e["fieldsV1"].to_string().contains("\"f:image\":")
+        })
         .map_or("unknown", |entry| text(entry, "/manager"));
     let mut taken = object.clone();
     taken["spec"]["template"] = played.before["spec"]["template"].clone();

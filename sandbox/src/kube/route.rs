@@ -117,7 +117,9 @@ where
     let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
     let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if let Some(review) = path.strip_prefix("/apis/authorization.k8s.io/v1/") {
-        return reviewed(&cluster.lock(), review, &parts.method, &body);
+        let media = header(CONTENT_TYPE);
+        return reviewed(&cluster.lock(), review, &parts.method, (media, &body))
+            .unwrap_or_else(|refused| refusal(&refused));
     }
     let Some(place) = Place::read(path) else {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n".to_owned());
@@ -225,23 +227,34 @@ impl Call {
     }
 
     fn object(&self) -> Result<Value, Refused> {
-        serde_json::from_slice(&self.body)
-            .map_err(|e| Refused::bad_request(format!("the object provided is unrecognized: {e}")))
+        object(&self.media, &self.body)
     }
 }
 
-fn reviewed(state: &State, review: &str, method: &Method, body: &[u8]) -> Response<Body> {
-    if method != Method::POST {
-        return refusal(&Refused::method());
+/// Reads the body; of the formats that the real server takes, only JSON.
+fn object(media: &str, body: &[u8]) -> Result<Value, Refused> {
+    if !media.is_empty() && !media.starts_with("application/json") {
+        return Err(Refused::media_type("application/json"));
     }
-    let Ok(asked) = serde_json::from_slice::<Value>(body) else {
-        return refusal(&Refused::bad_request("the object provided is unrecognized"));
-    };
-    match review {
+    serde_json::from_slice(body)
+        .map_err(|e| Refused::bad_request(format!("the object provided is unrecognized: {e}")))
+}
+
+fn reviewed(
+    state: &State,
+    review: &str,
+    method: &Method,
+    (media, body): (&str, &[u8]),
+) -> Result<Response<Body>, Refused> {
+    if method != Method::POST {
+        return Err(Refused::method());
+    }
+    let asked = object(media, body)?;
+    Ok(match review {
         "selfsubjectaccessreviews" => json(StatusCode::CREATED, &state.rules.access(asked)),
         "selfsubjectrulesreviews" => json(StatusCode::CREATED, &state.rules.rules(asked)),
         _ => plain(StatusCode::NOT_FOUND, "404 page not found\n".to_owned()),
-    }
+    })
 }
 
 fn refusal(refused: &Refused) -> Response<Body> {

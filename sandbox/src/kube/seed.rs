@@ -200,7 +200,7 @@ pub(super) fn namespace(state: &mut State, name: &str) {
 
 /// Puts any object into the store, with what the API server would add.
 pub(super) fn object(state: &mut State, mut object: Value) {
-    namespace(state, &text(&object, "/metadata/namespace").to_owned());
+    namespace(state, text(&object, "/metadata/namespace"));
     let made = seconds(state.clock.wall());
     for (field, value) in [("uid", state.store.uid()), ("creationTimestamp", made)] {
         if object["metadata"].get(field).is_none() {

@@ -3,7 +3,6 @@
 
 use serde_json::Value;
 
-use super::json::text;
 use super::kinds::Kind;
 use super::status::Refused;
 
@@ -46,8 +45,17 @@ impl Selection {
             Test::Absent => has(key).is_none(),
         }) && self.fields.iter().all(|(path, value, equal)| {
             let pointer = format!("/{}", path.replace('.', "/"));
-            (text(object, &pointer) == value) == *equal
+            (plain(object.pointer(&pointer)) == *value) == *equal
         })
+    }
+}
+
+/// A field's value as a selector writes it.
+fn plain(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }
 

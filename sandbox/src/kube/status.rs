@@ -113,7 +113,7 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    /// A patch of a type that is not understood.
+    /// A body of a type that is not understood.
     pub(super) fn media_type(accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"

@@ -2,9 +2,9 @@
 //! Nothing here reads a real cluster; what one did is in the recordings.
 
 mod api;
-mod kubectl;
 mod recorded;
 mod rollouts;
+mod wire;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};

@@ -1,1 +1,0 @@
-//! The real kubectl against the sandbox, over a listener of a few lines.
