@@ -1,6 +1,6 @@
-//! Runs a sandbox until Ctrl-C and writes its environment as shell lines, to try `aws`, `curl`,
-//! `kubectl` and `docker` on it by hand: `eval "$(cargo run --example sandbox 2>&1 | head -20)"`
-//! would wait, so give it a file: `cargo run --example sandbox -- 8123 > env.sh &`.
+//! Runs a sandbox until Ctrl-C, to try `aws`, `curl`, `kubectl` and `docker` on it by hand:
+//! `cargo run --example sandbox -- 8123 > env.sh &`, then `. ./env.sh` sets the environment and
+//! writes `kubeconfig.yaml`. At the end it says what was asked of it.
 
 use std::io::{self, Write as _};
 
@@ -12,6 +12,10 @@ async fn main() -> io::Result<()> {
     let mut world = World { loopback_uris: true, mounting: true, ..World::default() };
     world.image("demo/web", "5e6f7a8", &Image::new("linux/arm64", "one"));
     world.github.line(&["a".repeat(40).as_str(), "b".repeat(40).as_str()]);
+    let image = format!("{}:5e6f7a8", world.repository_uri("demo/web"));
+    world.kube.node("ip-10-0-1-12", "arm64");
+    world.kube.node("ip-10-0-2-7", "arm64");
+    world.kube.deployment("demo", "web", "web", &image, 3).seed();
     let sandbox = Sandbox::start_at(world, port).await?;
     let mut out = io::stdout().lock();
     for (name, value) in sandbox.environment() {

@@ -196,6 +196,31 @@ async fn the_static_token_enters_and_nobody_enters_without_one() {
 }
 
 #[tokio::test]
+async fn a_lost_patch_is_applied_and_a_dry_run_or_a_cut_one_is_not() {
+    let world = World::default();
+    world.kube.deployment("shop", "web", "app", "web:one", 3).seed();
+    let sandbox = Sandbox::start(world).await.unwrap();
+    let bearer = format!("Bearer {}", sandbox.world(|world| world.cluster.token.clone()));
+    let headers =
+        [("authorization", bearer.as_str()), ("content-type", "application/json-patch+json")];
+    let image = "/spec/template/spec/containers/0/image";
+    let patch = json!([{ "op": "replace", "path": image, "value": "web:two" }]).to_string();
+    let path = "/apis/apps/v1/namespaces/shop/deployments/web";
+    let set = || {
+        let web = sandbox.kube().object("Deployment", "shop", "web").unwrap();
+        web.pointer(image).unwrap().as_str().unwrap().to_owned()
+    };
+    let dry = format!("{path}?dryRun=All");
+    assert_eq!(send(&sandbox, "PATCH", &dry, &headers, patch.clone()).await.unwrap().status, 200);
+    sandbox.fault("patch deployments", 1, Fault::CutRequest { after: 5 });
+    assert!(send(&sandbox, "PATCH", path, &headers, patch.clone()).await.is_err());
+    assert_eq!((set().as_str(), sandbox.writes().len()), ("web:one", 0));
+    sandbox.fault("patch deployments", 1, Fault::DropAnswer);
+    assert!(send(&sandbox, "PATCH", path, &headers, patch).await.is_err());
+    assert_eq!((set().as_str(), sandbox.writes().len()), ("web:two", 1));
+}
+
+#[tokio::test]
 async fn github_compares_commits_of_a_graph_with_a_fork() {
     let (sandbox, _) = demo().await;
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|letter| letter.repeat(40));
