@@ -1,14 +1,23 @@
 //! The commit that is checked out, read without running git or anything a repository names.
 //!
 //! It must not believe the event's word for what is in the build context. Leans on gix, opened
-//! with reduced trust, so that neither the owner of the files nor their configuration matters.
+//! isolated and with reduced trust: whose files they are does not matter, no filter, hook or
+//! configuration of the repository is run, and nothing of the machine's own is read.
 
 use std::path::Path;
 
+use gix::bstr::{BString, ByteSlice as _};
+use gix::head::Kind;
+use gix::worktree::stack::state::attributes::Source;
 use serde::Serialize;
 
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, quoted};
 use crate::names::CommitSha;
+
+/// Changed paths that are shown.
+const SHOWN: usize = 3;
+/// Changed paths that are looked at before giving up on counting.
+const LOOKED_AT: usize = 500;
 
 /// What is checked out where the image is built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,19 +60,202 @@ pub struct EventCommit {
 /// # Errors
 /// When there is no repository, no commit, or what is there cannot be read.
 pub fn read(context: &Path) -> Result<Checkout, Failure> {
-    let _ = context;
-    Err(Failure::new(Code::RunBug, "this part of the checkout is not written yet"))
+    let repository = open(context)?;
+    let (head, branch) = head(context, &repository)?;
+    Ok(Checkout { head, branch, dirty: dirty(&repository), origin: origin(&repository) })
+}
+
+fn open(context: &Path) -> Result<gix::Repository, Failure> {
+    if !context.is_dir() {
+        return Err(absent(context)
+            .why("there is no such directory")
+            .next("set `context` to the directory that the Dockerfile builds in"));
+    }
+    let options = gix::discover::upwards::Options::default();
+    let Ok((found, _)) = gix::discover::upwards_opts(context, options) else {
+        return Err(absent(context)
+            .why("no repository there or above")
+            .next("run actions/checkout before this step, or set `commit`"));
+    };
+    let (git, tree) = found.into_repository_and_work_tree_directories();
+    let options = gix::open::Options::isolated().with(gix::sec::Trust::Reduced);
+    let opened = options.open(tree.unwrap_or(git));
+    opened
+        .map(|repository| repository.to_thread_local())
+        .map_err(|e| unreadable(context, &e.to_string()))
+}
+
+fn head(
+    context: &Path,
+    repository: &gix::Repository,
+) -> Result<(CommitSha, Option<String>), Failure> {
+    let broken = |words: String| unreadable(context, &words);
+    let head = repository.head().map_err(|e| broken(e.to_string()))?;
+    let branch = head.referent_name().map(|name| name.shorten().to_string());
+    if let Kind::Unborn(name) = &head.kind {
+        return Err(absent(context)
+            .why(format!("branch `{}` has no commit yet", name.shorten()))
+            .next("commit first, or set `commit`"));
+    }
+    let id = head.into_peeled_id().map_err(|e| broken(e.to_string()))?;
+    // A commit that cannot be read has no tree to compare with either: better said here.
+    let commit = id.object().map_err(|e| broken(e.to_string()))?.try_into_commit();
+    let commit = commit.map_err(|e| broken(e.to_string()))?;
+    Ok((commit.id.to_string().parse().map_err(broken)?, branch))
+}
+
+fn absent(context: &Path) -> Failure {
+    Failure::new(
+        Code::CommitMissing,
+        format!("no commit is checked out in `{}`", context.display()),
+    )
+}
+
+fn unreadable(context: &Path, words: &str) -> Failure {
+    Failure::new(
+        Code::CommitMissing,
+        format!("the repository of `{}` cannot be read", context.display()),
+    )
+    .why(quoted(words))
+    .next("check it out again with actions/checkout, or set `commit`")
+}
+
+fn dirty(repository: &gix::Repository) -> Dirty {
+    if repository.workdir().is_none() {
+        return Dirty::NotChecked("a bare repository has no files".into());
+    }
+    match changed(repository) {
+        Err(words) => Dirty::NotChecked(crate::error::one_line(&words, 200)),
+        Ok(changes) if changes.paths.is_empty() => match changes.filtered {
+            Some(path) => {
+                Dirty::NotChecked(format!("`{path}` goes through a filter, which is not run"))
+            }
+            None => Dirty::Clean,
+        },
+        Ok(changes) => Dirty::Changed(changes.paths.into_iter().take(SHOWN).collect()),
+    }
+}
+
+#[derive(Default)]
+struct Changes {
+    paths: std::collections::BTreeSet<String>,
+    /// A path whose content in the repository only a filter can make, such as that of Git LFS.
+    filtered: Option<String>,
+}
+
+fn changed(repository: &gix::Repository) -> Result<Changes, String> {
+    let text = |e: gix::Error| e.to_string();
+    let index = repository.index_or_empty().map_err(text)?;
+    let mut attributes = repository
+        .attributes_only(&index, Source::WorktreeThenIdMapping)
+        .map_err(|e| e.to_string())?;
+    let mut filter = attributes.selected_attribute_matches(["filter"]);
+    let status = repository
+        .status(gix::progress::Discard)
+        .map_err(text)?
+        .untracked_files(gix::status::UntrackedFiles::None)
+        .index_worktree_rewrites(None)
+        .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled);
+    // `:/` is the whole tree, whatever the current directory is.
+    let items = status.into_iter([BString::from(":/")]).map_err(text)?;
+    let mut changes = Changes::default();
+    for item in items.take(LOOKED_AT) {
+        let item = item.map_err(text)?;
+        let path = item.location();
+        let in_tree = matches!(item, gix::status::Item::IndexWorktree(_));
+        let filtered = in_tree
+            && attributes.at_entry(path, None).is_ok_and(|at| at.matching_attributes(&mut filter))
+            && filter.iter_selected().any(|m| m.assignment.state.as_bstr().is_some());
+        let path = path.to_str_lossy().into_owned();
+        if filtered {
+            changes.filtered.get_or_insert(path);
+        } else {
+            changes.paths.insert(path);
+        }
+    }
+    Ok(changes)
+}
+
+fn origin(repository: &gix::Repository) -> Option<String> {
+    let config = repository.config_snapshot();
+    let names = repository.remote_names();
+    let others = names.iter().map(|name| name.to_str_lossy().into_owned());
+    std::iter::once("origin".to_owned()).chain(others).find_map(|name| {
+        let url = config.string(format!("remote.{name}.url").as_str())?;
+        on_github(&url.to_str_lossy())
+    })
+}
+
+/// `owner/repo` of `https://github.com/owner/repo.git`, `git@github.com:owner/repo` and their like,
+/// GitHub Enterprise among them.
+fn on_github(url: &str) -> Option<String> {
+    let (host, path) = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?,
+        None => url.split_once(':')?,
+    };
+    let host = host.rsplit('@').next()?;
+    if !host.contains("github") && !host.ends_with(".ghe.com") {
+        return None;
+    }
+    let path = path.trim_matches('/').trim_end_matches(".git");
+    let (owner, name) = path.split_once('/')?;
+    (!owner.is_empty() && !name.is_empty() && !name.contains('/'))
+        .then(|| format!("{owner}/{name}"))
 }
 
 /// Decides which commit the image is of: the one that is checked out, if nothing contradicts it.
 ///
 /// # Errors
-/// When the checkout is neither what `commit:` says nor, without it, what the event says.
+/// When the checkout is neither what `commit` says nor, without it, what the event says.
 pub fn cross_check(
     head: &CommitSha,
     event: Option<&EventCommit>,
     explicit: Option<&CommitSha>,
 ) -> Result<CommitSha, Failure> {
-    let _ = (event, explicit);
-    Ok(head.clone())
+    if let Some(said) = explicit {
+        return if said == head {
+            Ok(head.clone())
+        } else {
+            Err(mismatch(head, &format!("`commit` says {}", said.short()))
+                .why(format!("HEAD is {head}, `commit` is {said}"))
+                .next(format!("check out {}, or set `commit: {head}`", said.short())))
+        };
+    }
+    let Some(event) = event else { return Ok(head.clone()) };
+    if event.sha == *head {
+        return Ok(head.clone());
+    }
+    match &event.pull_request {
+        // The branch instead of its merge: the same pull request. Not so for pull_request_target,
+        // which runs with the secrets of the base and must not build what a stranger wrote.
+        Some((_, branch)) if branch == head && event.name != "pull_request_target" => {
+            Ok(head.clone())
+        }
+        Some((number, branch)) => Err(mismatch(
+            head,
+            &format!(
+                "pull request {number} is {}, on its base {}",
+                branch.short(),
+                event.sha.short()
+            ),
+        )
+        .why(format!("HEAD is {head}, `{}` names {} and {branch}", event.name, event.sha))
+        .next(fix(head))),
+        None => Err(mismatch(head, &format!("this run is of {}", event.sha.short()))
+            .why(format!("HEAD is {head}, `{}` names {}", event.name, event.sha))
+            .next(fix(head))),
+    }
 }
+
+fn mismatch(head: &CommitSha, other: &str) -> Failure {
+    Failure::new(Code::CommitMismatch, format!("{} is checked out, but {other}", head.short()))
+}
+
+fn fix(head: &CommitSha) -> String {
+    format!(
+        "drop `ref` from actions/checkout, or, to ship what is checked out, set `commit: {head}`"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,7 @@ codes! {
     PullLogin = "SW-PULL-LOGIN",
     PullReach = "SW-PULL-REACH",
     PullName = "SW-PULL-NAME",
+    PullDigest = "SW-PULL-DIGEST",
     PullOther = "SW-PULL-OTHER",
     StartPlatform = "SW-START-PLATFORM",
     StartFormat = "SW-START-FORMAT",
@@ -199,6 +200,30 @@ impl Code {
     #[must_use]
     pub fn find(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+impl Code {
+    /// Whether the cause lies in the image or in what it was told to do, so that shipping it again
+    /// unchanged would fail again. What lies around it (a role, a Secret, room) can be mended there.
+    #[must_use]
+    pub fn blames_the_image(self) -> bool {
+        matches!(
+            self,
+            Self::StartPlatform
+                | Self::StartFormat
+                | Self::StartCommand
+                | Self::StartDenied
+                | Self::StartHook
+                | Self::PullPlatform
+                | Self::CrashExit
+                | Self::CrashDone
+                | Self::CrashMemory
+                | Self::CrashSignal
+                | Self::ProbeReady
+                | Self::ProbeStartup
+                | Self::ProbeLive
+        )
     }
 }
 

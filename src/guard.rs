@@ -6,7 +6,7 @@
 use crate::error::{Code, Failure};
 use crate::github::api::Ancestry;
 use crate::names::CommitSha;
-use crate::record::{Mark, Newest};
+use crate::record::{HighWater, Mark, Newest};
 
 /// How the commit to ship stands to the newest one shipped, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub fn stand(
 /// What the guard says about a standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Go on; the high-water mark moves if `true`.
-    Pass(bool),
+    /// Go on.
+    Pass(HighWater),
     /// Go on, but say this.
     Warn(Box<Failure>),
     /// Not without `allow`.
@@ -108,12 +108,12 @@ pub struct Asking<'a> {
 /// Judges a standing.
 #[must_use]
 pub fn answer(standing: &Standing, newest: Option<&Newest>, asking: &Asking<'_>) -> Answer {
-    let Some(newest) = newest else { return Answer::Pass(true) };
+    let Some(newest) = newest else { return Answer::Pass(HighWater::Proven) };
     let high = &newest.commit[..newest.commit.len().min(7)];
     let ours = asking.short;
     match standing {
-        Standing::First | Standing::Ahead(_) => Answer::Pass(true),
-        Standing::Same => Answer::Pass(false),
+        Standing::First | Standing::Ahead(_) => Answer::Pass(HighWater::Proven),
+        Standing::Same => Answer::Pass(HighWater::Stays),
         Standing::Behind(proof) => Answer::Refuse(Box::new(
             Failure::new(
                 Code::CommitBehind,
@@ -193,15 +193,13 @@ mod tests {
     }
 
     fn newest() -> Newest {
-        Newest { commit: HIGH.into(), mark: mark(40) }
+        Newest { commit: HIGH.into(), ahead_of: None, mark: mark(40) }
     }
 
     fn told(standing: &Standing, is_rerun: bool) -> String {
         let asking = Asking { short: "3f2a91c", is_rerun, ago: Some("14m".into()) };
         match answer(standing, Some(&newest()), &asking) {
-            Answer::Pass(moves) => {
-                format!("pass, the mark {}", if moves { "moves" } else { "stays" })
-            }
+            Answer::Pass(water) => format!("pass, {water:?}"),
             Answer::Warn(f) => format!(
                 "warn {}: {} | {} | {}",
                 f.code,
@@ -260,8 +258,8 @@ mod tests {
 
     #[test]
     fn each_of_the_answers_is_told_whole() {
-        assert_eq!(told(&Standing::Ahead(Proof::Compare(1)), true), "pass, the mark moves");
-        assert_eq!(told(&Standing::Same, true), "pass, the mark stays");
+        assert_eq!(told(&Standing::Ahead(Proof::Compare(1)), true), "pass, Proven");
+        assert_eq!(told(&Standing::Same, true), "pass, Stays");
         insta::assert_snapshot!(told(&Standing::Behind(Proof::Compare(2)), false), @"");
         insta::assert_snapshot!(told(&Standing::Diverged(Proof::Compare(1)), false), @"");
         insta::assert_snapshot!(told(&Standing::Unknown, false), @"");

@@ -1,9 +1,13 @@
 //! slipway: from a commit to running pods on EKS, explained and undone when it fails.
 
 pub mod aws;
+pub mod cancel;
 pub mod checkout;
+pub mod clear;
 pub mod cluster;
+pub mod deploy;
 pub mod docker;
+pub mod ending;
 pub mod error;
 pub mod explain;
 pub mod github;
@@ -12,10 +16,15 @@ pub mod http;
 pub mod image;
 pub mod inputs;
 pub mod names;
+pub mod pipeline;
 pub mod plan;
+pub mod publish;
 pub mod record;
 pub mod registry;
 pub mod report;
 pub mod restore;
+pub mod rollback;
 pub mod rollout;
+pub mod settle;
 pub mod survey;
+pub mod watch;

@@ -16,7 +16,7 @@ use crate::cluster::LiveContainer;
 use crate::error::{Code, Failure, Unseen};
 use crate::inputs::{Inputs, Intent, OnCancel, Target};
 use crate::names::{Commit, CommitPrefix, Digest, ImageRef, Platform, Repository, Tag};
-use crate::record::Mark;
+use crate::record::{HighWater, Mark};
 use crate::restore::RestorePoint;
 use crate::rollout::Patience;
 use crate::survey::Facts;
@@ -139,8 +139,8 @@ pub struct ImageChange {
     pub restore: Option<RestorePoint>,
     /// Nothing changes: it serves already, whole and healthy.
     pub unchanged: bool,
-    /// Whether the high-water mark moves to this commit.
-    pub moves_mark: bool,
+    /// What becomes of the high-water mark.
+    pub high_water: HighWater,
 }
 
 /// How to wait and what to overrule.

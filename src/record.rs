@@ -51,9 +51,24 @@ impl Mark {
 pub struct Newest {
     /// The commit, whole.
     pub commit: String,
+    /// The newest commit before it, where it was proven to come after that one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead_of: Option<String>,
     /// The run.
     #[serde(flatten)]
     pub mark: Mark,
+}
+
+/// What becomes of the high-water mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HighWater {
+    /// It stays.
+    Stays,
+    /// It moves to our commit, which is proven to come after it.
+    Proven,
+    /// It moves to our commit, though nothing proves an order.
+    Unproven,
 }
 
 /// How a rollout ended.
@@ -64,8 +79,11 @@ pub enum Fate {
     Rolling,
     /// It was ready and baked.
     Healthy,
-    /// It failed with this code and was taken back.
+    /// It failed with this code for a reason of its own, or a person took it back: it ships again
+    /// only on purpose.
     Withdrawn(String),
+    /// It failed with this code for a reason around it: it may ship again as it is.
+    Failed(String),
     /// Its run was cancelled.
     Unwatched,
 }
@@ -140,18 +158,18 @@ impl Record {
         let same = |entry: &&Entry| entry.commit == commit || Some(&entry.digest) == digest;
         match &self.history.iter().find(same)?.fate {
             Fate::Withdrawn(code) => Some(code),
-            Fate::Rolling | Fate::Healthy | Fate::Unwatched => None,
+            Fate::Rolling | Fate::Healthy | Fate::Failed(_) | Fate::Unwatched => None,
         }
     }
 
-    /// The annotations of the patch that sets an image. `is_newest` moves the high-water mark.
+    /// The annotations of the patch that sets an image.
     #[must_use]
     pub fn setting(
         &self,
         commit: &str,
         digest: &Digest,
         mark: &Mark,
-        is_newest: bool,
+        water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
         history.insert(
@@ -168,8 +186,10 @@ impl Record {
         set.insert(format!("{PREFIX}commit"), commit.into());
         set.insert(format!("{PREFIX}digest"), digest.to_string());
         set.insert(format!("{PREFIX}run"), mark.run.clone());
-        if is_newest || self.newest.is_none() {
-            let newest = Newest { commit: commit.into(), mark: mark.clone() };
+        if water != HighWater::Stays || self.newest.is_none() {
+            let before = self.newest.as_ref().filter(|_| water == HighWater::Proven);
+            let ahead_of = before.map(|newest| newest.commit.clone());
+            let newest = Newest { commit: commit.into(), ahead_of, mark: mark.clone() };
             insert_json(&mut set, "newest", &newest);
         }
         set
@@ -186,12 +206,32 @@ impl Record {
         digest: Option<&Digest>,
         mark: &Mark,
     ) -> Annotations {
-        let history = self.with_fate(failed_run, &Fate::Withdrawn(code.to_string()), None);
-        let mut set = write(&history);
+        let fate = if code.blames_the_image() {
+            Fate::Withdrawn(code.to_string())
+        } else {
+            Fate::Failed(code.to_string())
+        };
+        let mut set = write(&self.with_fate(failed_run, &fate, None));
         set.insert(format!("{PREFIX}run"), format!("{}-back", mark.run));
         set.insert(format!("{PREFIX}commit"), commit.unwrap_or_default().into());
         set.insert(format!("{PREFIX}digest"), digest.map_or_else(String::new, ToString::to_string));
         set
+    }
+
+    /// The annotations of the patch that goes back to an earlier commit on purpose: what serves now is
+    /// withdrawn, and the high-water mark stays.
+    #[must_use]
+    pub fn going_back(&self, commit: &str, digest: &Digest, mark: &Mark) -> Annotations {
+        let serving = self.commit.clone();
+        let mut taken_back = self.clone();
+        for entry in taken_back
+            .history
+            .iter_mut()
+            .filter(|entry| Some(&entry.commit) == serving.as_ref() && entry.commit != commit)
+        {
+            entry.fate = Fate::Withdrawn("by hand".into());
+        }
+        taken_back.setting(commit, digest, mark, HighWater::Stays)
     }
 
     /// The annotations that say how a run ended.
@@ -247,12 +287,14 @@ mod tests {
         let (good, bad) = (Digest::of(b"good"), Digest::of(b"bad"));
         let one = applied(
             Annotations::new(),
-            Record::default().setting("aaaaaaa1", &good, &mark("1.1"), true),
+            Record::default().setting("aaaaaaa1", &good, &mark("1.1"), HighWater::Proven),
         );
         let one =
             applied(one.clone(), Record::read(&one).ending("1.1", &Fate::Healthy, Some("17")));
-        let two =
-            applied(one.clone(), Record::read(&one).setting("bbbbbbb2", &bad, &mark("2.1"), true));
+        let two = applied(
+            one.clone(),
+            Record::read(&one).setting("bbbbbbb2", &bad, &mark("2.1"), HighWater::Proven),
+        );
         let back = Record::read(&two).restoring(
             "2.1",
             Code::CrashExit,
@@ -294,7 +336,7 @@ mod tests {
                 &format!("commit-{n}"),
                 &digest,
                 &mark(&n.to_string()),
-                true,
+                HighWater::Proven,
             );
             annotations = applied(annotations, set);
         }

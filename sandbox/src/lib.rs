@@ -6,13 +6,22 @@
 //! "fail now" switches; failures are layers over them ([`Fault`]).
 
 mod access;
+mod answer;
+mod call;
+mod cluster;
+mod ecr;
+mod eks;
 mod faults;
+mod github;
 mod image;
 pub mod kube;
 mod log;
+mod oidc;
 mod registry;
 mod sandbox;
 mod serve;
+mod sigv4;
+mod sts;
 mod world;
 
 pub use faults::Fault;

@@ -1,11 +1,19 @@
-//! STS: who we are.
+//! STS: who we are, and the two ways to become a role. What a role answers when it refuses is
+//! explained here, because only here the token's own claims are at hand.
 
 use std::fmt;
+use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_sdk_sts::types::Credentials as Given;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::{Aws, unwritten};
-use crate::error::Failure;
+use super::fault::{Fault, Place};
+use super::oidc::{Claims, Door};
+use super::{Aws, RunName, Secrets, arn};
+use crate::error::{Code, Failure, quoted};
 use crate::names::{Account, RoleArn};
 
 /// How the identity was taken.
@@ -57,6 +65,220 @@ impl Aws {
     /// # Errors
     /// Whatever is wrong with the identity: it is the first thing to ask.
     pub async fn caller(&self) -> Result<Caller, Failure> {
-        Err(unwritten())
+        let asker = &self.0.sts;
+        let answer = asker.client.get_caller_identity().send().await;
+        let answer = answer.map_err(|e| {
+            Fault::read("sts:GetCallerIdentity", &e).failure(&asker.place("*", self.how()))
+        })?;
+        let (Some(arn), Some(Ok(account))) =
+            (answer.arn, answer.account.map(|a| a.parse::<Account>()))
+        else {
+            return Err(Failure::new(Code::AwsAnswer, "STS did not say who this is")
+                .why("`sts:GetCallerIdentity` answered without an ARN or an account")
+                .next("check the STS endpoint, if one is set"));
+        };
+        let principal = self.principal(&arn);
+        Ok(Caller {
+            account,
+            who: arn::who(&arn).unwrap_or_else(|| format!("`{arn}`")),
+            role: principal.parse().ok(),
+            principal,
+            arn,
+            how: self.how(),
+        })
+    }
+
+    /// The principal of an ARN; our own role's path is known even though STS leaves it out.
+    pub(super) fn principal(&self, arn: &str) -> String {
+        let bare = arn::principal(arn);
+        match &self.0.role {
+            Some(role) if arn::same_role(role.as_str(), &bare) => role.to_string(),
+            _ => bare,
+        }
     }
 }
+
+/// An STS client and where it asks.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) client: aws_sdk_sts::Client,
+    pub(super) host: String,
+    pub(super) region: String,
+}
+
+impl Asker {
+    fn place(&self, resource: &str, how: How) -> Place {
+        Place {
+            host: self.host.clone(),
+            region: self.region.clone(),
+            resource: resource.into(),
+            how,
+        }
+    }
+}
+
+/// Becoming a role.
+pub(super) struct Exchange {
+    pub(super) asker: Asker,
+    pub(super) role: RoleArn,
+    pub(super) session: RunName,
+    pub(super) secrets: Secrets,
+}
+
+impl Exchange {
+    /// By GitHub's token.
+    pub(super) async fn by_token(
+        &self,
+        door: &Door,
+        connector: &SharedHttpConnector,
+        secrets: &Secrets,
+    ) -> Result<Credentials, Failure> {
+        let mut patience = 3;
+        loop {
+            let token = door.token(connector, secrets).await?;
+            let fault = match self.web_identity(&token).await {
+                Ok(given) => return self.credentials(given),
+                Err(fault) => fault,
+            };
+            patience -= 1;
+            // STS reads GitHub's keys itself, and says so when it could not; parallel jobs see it.
+            if patience == 0 || !fault.message().contains("retrieve verification key") {
+                return Err(self.refused(&fault, Claims::of(token.expose_secret()).as_ref()));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn web_identity(&self, token: &SecretString) -> Result<Option<Given>, Fault> {
+        self.asker
+            .client
+            .assume_role_with_web_identity()
+            .role_arn(self.role.as_str())
+            .role_session_name(self.session.as_str())
+            .web_identity_token(token.expose_secret())
+            .send()
+            .await
+            .map(|answer| answer.credentials)
+            .map_err(|e| Fault::read("sts:AssumeRoleWithWebIdentity", &e))
+    }
+
+    /// By another identity.
+    pub(super) async fn by_base(&self, how: &How) -> Result<Credentials, Failure> {
+        let request = self
+            .asker
+            .client
+            .assume_role()
+            .role_arn(self.role.as_str())
+            .role_session_name(self.session.as_str());
+        match request.send().await {
+            Ok(answer) => self.credentials(answer.credentials),
+            Err(error) => {
+                let fault = Fault::read("sts:AssumeRole", &error);
+                if fault.is_denied() {
+                    return Err(self.not_assumed(&fault));
+                }
+                Err(fault.failure(&self.asker.place(self.role.as_str(), how.clone())))
+            }
+        }
+    }
+
+    fn credentials(&self, given: Option<Given>) -> Result<Credentials, Failure> {
+        let Some(given) = given else {
+            return Err(Failure::new(Code::AwsAnswer, "STS gave no credentials")
+                .why(format!("its answer for role `{}` is empty", self.role.name()))
+                .next("check the STS endpoint, if one is set"));
+        };
+        for secret in [given.secret_access_key(), given.session_token(), given.access_key_id()] {
+            (self.secrets)(secret);
+        }
+        let expiry = std::time::SystemTime::try_from(*given.expiration()).ok();
+        Ok(Credentials::new(
+            given.access_key_id,
+            given.secret_access_key,
+            Some(given.session_token),
+            expiry,
+            "sts",
+        ))
+    }
+
+    fn refused(&self, fault: &Fault, claims: Option<&Claims>) -> Failure {
+        let place = self.asker.place(self.role.as_str(), How::Oidc);
+        let Some(claims) = claims else {
+            return fault.failure(&place);
+        };
+        match fault.code() {
+            "AccessDenied" => untrusted(&self.role, claims),
+            "InvalidIdentityToken" => no_provider(&self.role, claims, fault.message()),
+            "ExpiredTokenException" | "ExpiredToken" => {
+                Failure::new(Code::OidcToken, "GitHub's OIDC token had ended when STS read it")
+                    .why(format!("STS: {}", quoted(fault.message())))
+                    .next("run the job again; on a runner of your own, set its clock (NTP)")
+            }
+            _ => fault.failure(&place),
+        }
+    }
+
+    fn not_assumed(&self, fault: &Fault) -> Failure {
+        let asking =
+            fault.message().split_once("User: ").and_then(|(_, r)| r.split_whitespace().next());
+        let who = asking.and_then(arn::who).unwrap_or_else(|| "the identity of this run".into());
+        let principal = asking.map_or_else(|| "ITS-ARN".into(), arn::principal);
+        Failure::new(Code::AwsRole, format!("{who} may not become role `{}`", self.role.name()))
+            .why(format!("STS answered AccessDenied: {}", quoted(fault.message())))
+            .next(format!(
+                "allow it on both sides: `{principal}` in the trust policy of `{}`,",
+                self.role.name()
+            ))
+            .next(format!(
+                r#"and to {who}: {{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{}"}}"#,
+                self.role
+            ))
+    }
+}
+
+/// The role, if there is one, does not trust this run: STS says the same for both.
+fn untrusted(role: &RoleArn, claims: &Claims) -> Failure {
+    let ids = if claims.sub.contains('@') { " (without the @ids it does not match)" } else { "" };
+    let mut failure =
+        Failure::new(Code::OidcTrust, format!("role `{}` did not accept this run", role.name()))
+            .why(format!(
+                "STS answered AccessDenied; the token's own aud is {}, its sub is below",
+                claims.aud
+            ))
+            .next(format!("its trust policy, if the role exists, needs in StringEquals{ids}:"))
+            .next(format!(r#""{}:sub": "{}""#, claims.issuer(), claims.sub));
+    if claims.aud != "sts.amazonaws.com" {
+        failure = failure.next(format!(r#""{}:aud": "{}""#, claims.issuer(), claims.aud));
+    }
+    failure
+}
+
+/// The account does not know GitHub's tokens, or not for this audience.
+fn no_provider(role: &RoleArn, claims: &Claims, message: &str) -> Failure {
+    let account = arn::account(role.as_str()).map(String::from).unwrap_or_default();
+    let partition = role.as_str().split(':').nth(1).unwrap_or("aws");
+    let why = format!("STS answered InvalidIdentityToken: {}", quoted(message));
+    if message.contains("audience") {
+        return Failure::new(
+            Code::OidcProvider,
+            format!("account {account} does not take OIDC tokens for `{}`", claims.aud),
+        )
+        .why(why)
+        .next("aws iam add-client-id-to-open-id-connect-provider \\")
+        .next(format!(
+            "  --open-id-connect-provider-arn arn:{partition}:iam::{account}:oidc-provider/{} --client-id {}",
+            claims.issuer(),
+            claims.aud
+        ));
+    }
+    Failure::new(
+        Code::OidcProvider,
+        format!("account {account} has no OIDC provider for `{}`", claims.issuer()),
+    )
+    .why(why)
+    .next("aws iam create-open-id-connect-provider \\")
+    .next(format!("  --url {} --client-id-list {}", claims.iss, claims.aud))
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,12 +25,13 @@ pub(super) fn config(access: &Access) -> Result<Config, Failure> {
     config.default_retry = false;
     config.connect_timeout = Some(access.pace.connect);
     config.read_timeout = None;
+    if endpoint.scheme_str() == Some("http") {
+        // Loopback: no roots to load, and no proxy, which would see the token.
+        config.root_cert = Some(Vec::new());
+        return Ok(config);
+    }
     config.proxy_url = proxy(&Matcher::from_env(), &endpoint);
-    config.root_cert = if endpoint.scheme_str() == Some("http") {
-        Some(Vec::new())
-    } else {
-        access.ca_pem.as_deref().map(|pem| certificates(access, pem)).transpose()?
-    };
+    config.root_cert = access.ca_pem.as_deref().map(|pem| certificates(access, pem)).transpose()?;
     Ok(config)
 }
 

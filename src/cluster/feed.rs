@@ -4,17 +4,27 @@
 //! It only reports. It survives cut and garbled streams, expired tokens and old resource versions;
 //! dropping it ends every request.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Resource;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::error::{Failure, Unseen};
 use crate::rollout::Seen;
 
-use super::Cluster;
+use super::follow::{Follow, Source};
+use super::rights::{WATCH_DEPLOYMENTS, WATCH_EVENTS, WATCH_PODS, WATCH_REPLICA_SETS};
+use super::{Cluster, Live};
+
+/// What may be said and not yet heard, before reading waits: a rollout of hundreds of pods.
+const UNHEARD: usize = 512;
 
 /// One thing that the feed says.
 #[derive(Clone, Debug)]
@@ -35,10 +45,12 @@ pub enum Fed {
 #[derive(Debug)]
 pub struct Feed {
     said: mpsc::Receiver<Fed>,
+    // Held for its drop, which ends them.
+    _follows: JoinSet<()>,
 }
 
 impl Feed {
-    /// The next thing that was said; `None` when every watch has ended.
+    /// The next thing that was said; `None` when every watch has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Fed> {
         self.said.recv().await
     }
@@ -52,11 +64,86 @@ impl Stream for Feed {
 }
 
 impl Cluster {
-    /// Watches a workload from the answer of its PATCH on.
+    /// Watches a workload from the answer of its PATCH on. Must be called within the runtime.
     #[must_use]
     pub fn watch(&self, patched: &Deployment) -> Feed {
-        let _ = patched;
-        let (_, said) = mpsc::channel(1);
-        Feed { said }
+        let live = Live::of(patched.clone());
+        let (to, said) = mpsc::channel(UNHEARD);
+        let mut follows = JoinSet::new();
+        let mut workload = self.follow(workload(&live), &to);
+        workload.known = BTreeSet::from([live.uid.clone()]);
+        workload.version =
+            Some(live.resource_version.clone()).filter(|version| !version.is_empty());
+        follows.spawn(workload.run());
+        follows.spawn(self.follow(replica_sets(&live), &to).run());
+        follows.spawn(self.follow(pods(&live), &to).run());
+        follows.spawn(self.follow(events(&live), &to).run());
+        Feed { said, _follows: follows }
+    }
+
+    fn follow<K: Clone + DeserializeOwned>(
+        &self,
+        source: Source<K>,
+        to: &mpsc::Sender<Fed>,
+    ) -> Follow<K> {
+        let known = BTreeSet::new();
+        Follow { cluster: self.clone(), source, said: to.clone(), version: None, known }
+    }
+}
+
+fn workload(live: &Live) -> Source<Deployment> {
+    Source {
+        right: WATCH_DEPLOYMENTS,
+        namespace: live.namespace.clone(),
+        path: Deployment::url_path(&(), Some(&live.namespace)),
+        labels: None,
+        fields: Some(format!("metadata.name={}", live.name)),
+        optional: false,
+        meta: |d| &d.metadata,
+        appeared: Seen::Workload,
+        gone: |_| Some(Seen::WorkloadGone),
+    }
+}
+
+fn replica_sets(live: &Live) -> Source<ReplicaSet> {
+    Source {
+        right: WATCH_REPLICA_SETS,
+        namespace: live.namespace.clone(),
+        path: ReplicaSet::url_path(&(), Some(&live.namespace)),
+        labels: Some(live.selector.clone()),
+        fields: None,
+        optional: false,
+        meta: |r| &r.metadata,
+        appeared: Seen::ReplicaSet,
+        gone: |uid| Some(Seen::ReplicaSetGone(uid)),
+    }
+}
+
+fn pods(live: &Live) -> Source<Pod> {
+    Source {
+        right: WATCH_PODS,
+        namespace: live.namespace.clone(),
+        path: Pod::url_path(&(), Some(&live.namespace)),
+        labels: Some(live.selector.clone()),
+        fields: None,
+        optional: false,
+        meta: |p| &p.metadata,
+        appeared: Seen::Pod,
+        gone: |uid| Some(Seen::PodGone(uid)),
+    }
+}
+
+/// Events carry no labels, so all warnings of the namespace come; that one expires is no news.
+fn events(live: &Live) -> Source<Event> {
+    Source {
+        right: WATCH_EVENTS,
+        namespace: live.namespace.clone(),
+        path: Event::url_path(&(), Some(&live.namespace)),
+        labels: None,
+        fields: Some("type!=Normal".into()),
+        optional: true,
+        meta: |e| &e.metadata,
+        appeared: Seen::Event,
+        gone: |_| None,
     }
 }

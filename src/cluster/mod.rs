@@ -10,8 +10,10 @@ mod connect;
 pub mod containers;
 pub mod feed;
 pub mod fit;
+mod follow;
 pub mod health;
 pub mod landing;
+mod lines;
 pub mod live;
 mod near;
 pub mod owners;
@@ -62,3 +64,6 @@ impl fmt::Debug for Cluster {
         f.debug_struct("Cluster").field("name", &self.name()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,7 +177,7 @@ mod tests {
             ),
         ];
         for (labels, annotations, owner, gitops) in rows {
-            assert_eq!(of(&meta(labels, annotations, json!([]))), [owner.clone()]);
+            assert_eq!(of(&meta(labels, annotations, json!([]))), std::slice::from_ref(&owner));
             assert_eq!(owner.is_gitops(), gitops, "{owner:?}");
         }
     }

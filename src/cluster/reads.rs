@@ -64,7 +64,11 @@ impl Cluster {
             .await;
         let names: Vec<String> = match listed {
             Ok((found, _)) => found.into_iter().filter_map(|d| d.metadata.name).collect(),
-            Err(wrong) => return failure.why(wrong.unseen("deployments", "list").to_string()),
+            Err(wrong) => {
+                return failure
+                    .why(wrong.unseen("deployments", "list").to_string())
+                    .next(format!("kubectl -n {namespace} get deployments"));
+            }
         };
         if names.is_empty() {
             return failure
@@ -143,15 +147,23 @@ impl Cluster {
     }
 
     /// All objects of a list, in pages, and the resource version they are of.
-    pub(super) async fn list<K>(
+    pub(super) async fn list<K: Clone + DeserializeOwned>(
         &self,
         path: String,
         labels: Option<&str>,
         fields: Option<&str>,
-    ) -> Result<(Vec<K>, String), Wrong>
-    where
-        K: Clone + DeserializeOwned,
-    {
+    ) -> Result<(Vec<K>, String), Wrong> {
+        self.list_as(path, labels, fields, Repeat::Free).await
+    }
+
+    /// The same, with a say in whether a page is asked for again.
+    pub(super) async fn list_as<K: Clone + DeserializeOwned>(
+        &self,
+        path: String,
+        labels: Option<&str>,
+        fields: Option<&str>,
+        repeat: Repeat,
+    ) -> Result<(Vec<K>, String), Wrong> {
         let request = request::Request::new(path);
         let mut params = ListParams { limit: Some(PAGE), ..ListParams::default() };
         params.label_selector = labels.map(Into::into);
@@ -159,7 +171,7 @@ impl Cluster {
         let mut found = Vec::new();
         loop {
             let page: Result<ObjectList<K>, Wrong> =
-                self.wire.read(&built(request.list(&params))?).await;
+                self.wire.read_as(&built(request.list(&params))?, repeat).await;
             let page = match page {
                 // The pages' own version has expired: once more, in one piece.
                 Err(Wrong::Status(StatusCode::GONE, _)) if params.continue_token.is_some() => {

@@ -31,6 +31,8 @@ pub(super) enum Repeat {
     Free,
     /// A write: only if the first certainly did nothing.
     Unsent,
+    /// Whoever asks has a loop of its own.
+    Never,
 }
 
 /// The connection and its token.
@@ -74,7 +76,11 @@ impl Wire {
                 Ok(body) => return Ok(body),
                 Err(wrong) => wrong,
             };
-            let allowed = repeat == Repeat::Free || wrong.did_nothing();
+            let allowed = match repeat {
+                Repeat::Free => true,
+                Repeat::Unsent => wrong.did_nothing(),
+                Repeat::Never => false,
+            };
             let pause = asked.unwrap_or(wait).min(pace.longest_wait);
             if !allowed || !wrong.is_passing() || began.elapsed() + pause >= pace.window {
                 return Err(wrong);
@@ -86,16 +92,23 @@ impl Wire {
 
     /// Asks for an object.
     pub(super) async fn read<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, Wrong> {
-        let body = self.ask(ask, Repeat::Free).await?;
+        self.read_as(ask, Repeat::Free).await
+    }
+
+    /// The same, with a say in whether it is asked for again.
+    pub(super) async fn read_as<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        repeat: Repeat,
+    ) -> Result<T, Wrong> {
+        let body = self.ask(ask, repeat).await?;
         serde_json::from_slice(&body)
             .map_err(|_| Wrong::Garbled("its answer is not what was asked for".into()))
     }
 
     /// Opens a stream: once, the caller opens it again.
     pub(super) async fn open(&self, ask: &Ask) -> Result<Body, (Wrong, Option<Duration>)> {
-        let answer = timeout(self.access.pace.answer, self.send(ask));
-        let response =
-            answer.await.map_err(|_| (self.late(), None))?.map_err(|wrong| (wrong, None))?;
+        let response = self.send(ask).await.map_err(|wrong| (wrong, None))?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -103,15 +116,12 @@ impl Wire {
     }
 
     async fn once(&self, ask: &Ask) -> Result<Bytes, (Wrong, Option<Duration>)> {
-        let whole = async {
-            let response = self.send(ask).await.map_err(|wrong| (wrong, None))?;
-            if !response.status().is_success() {
-                return Err(self.refused(response).await);
-            }
-            let body = response.into_body().collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| (cut(&error), None))
-        };
-        timeout(self.access.pace.answer, whole).await.unwrap_or_else(|_| Err((self.late(), None)))
+        let body = self.open(ask).await?;
+        match timeout(self.access.pace.answer, body.collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(_)) => Err((Wrong::Cut("its answer was cut off".into()), None)),
+            Err(_) => Err((self.late(), None)),
+        }
     }
 
     fn late(&self) -> Wrong {
@@ -149,7 +159,9 @@ impl Wire {
     async fn send_with(&self, ask: &Ask, token: HeaderValue) -> Result<Response<Body>, Wrong> {
         let mut request = ask.clone().map(Body::from);
         request.headers_mut().insert(header::AUTHORIZATION, token);
-        self.client.send(request).await.map_err(|error| Wrong::from_send(&error))
+        // Minting is not in this time: who mints has times of his own.
+        let sent = timeout(self.access.pace.answer, self.client.send(request)).await;
+        sent.map_err(|_| self.late())?.map_err(|error| Wrong::from_send(&error))
     }
 
     /// The token that is held, or a new one if it runs out or is the `refused` one.
@@ -192,9 +204,4 @@ impl Held {
         self.header = Some(header.clone());
         Ok((header, self.serial))
     }
-}
-
-/// The answer began and did not come to its end.
-pub(super) fn cut(_: &kube::Error) -> Wrong {
-    Wrong::Cut("its answer was cut off".into())
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Resource;
 use kube::core::Status;
 
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, quoted};
 
 use super::rights::PATCH_DEPLOYMENTS;
 use super::wire::{Ask, Repeat};
@@ -102,17 +102,15 @@ fn read(code: StatusCode, status: &Status) -> PatchAnswer {
         // A `test` that does not hold is 422 without causes; an invalid object names each field.
         422 if causes.is_empty() => PatchAnswer::Conflict(message),
         400 | 413 | 415 | 422 => PatchAnswer::Invalid(message, causes),
-        _ => PatchAnswer::Lost(format!(
-            "it answered {}: {}",
-            code.as_u16(),
-            crate::error::quoted(&message)
-        )),
+        _ => PatchAnswer::Lost(format!("it answered {}: {}", code.as_u16(), quoted(&message))),
     }
 }
 
+/// How the API server begins to say that it could not ask a webhook.
+const UNANSWERED: &str = "failed calling webhook \"";
+
 fn admission(message: &str) -> bool {
-    let signs =
-        ["admission webhook \"", "failed calling webhook \"", "ValidatingAdmissionPolicy '"];
+    let signs = ["admission webhook \"", UNANSWERED, "ValidatingAdmissionPolicy '"];
     signs.iter().any(|sign| message.contains(sign)) || message.contains("denied the request")
 }
 
@@ -130,11 +128,14 @@ fn causes(status: &Status) -> Vec<String> {
 }
 
 impl PatchAnswer {
-    /// The failure that refuses to go on before anything is written; `None` for an applied or a lost one.
+    /// The failure of an answer that certainly wrote nothing; `None` for an applied or a lost one, and
+    /// for a forbidden one, which [`Cluster::may_not_patch`] knows the commands of.
     #[must_use]
-    pub fn refusal(&self, path: &str) -> Option<Failure> {
+    pub fn refusal(&self, patch: &Patch) -> Option<Failure> {
+        let Patch { namespace, name, .. } = patch;
+        let path = format!("{namespace}/{name}");
         let said = |code, what: String, words: &str| {
-            Failure::new(code, what).why(format!("the API server: {}", crate::error::quoted(words)))
+            Failure::new(code, what).why(format!("the API server: {}", quoted(words)))
         };
         Some(match self {
             Self::Applied(_) | Self::Lost(_) | Self::Forbidden(_) => return None,
@@ -142,22 +143,29 @@ impl PatchAnswer {
                 Code::WorkloadChanged,
                 format!("`{path}` was changed by somebody else just now"),
                 words,
-            ),
+            )
+            .next("run it again: it reads the workload anew"),
             Self::Invalid(words, causes) => {
-                let failure = said(
-                    Code::WorkloadInvalid,
-                    format!("`{path}` would not be valid with this image"),
-                    words,
-                );
-                causes.iter().take(5).fold(failure, |f, cause| f.why(crate::error::quoted(cause)))
+                let what = format!("`{path}` would not be valid with this image");
+                let failure = said(Code::WorkloadInvalid, what, words);
+                let failure = causes.iter().take(5).fold(failure, |f, cause| f.why(quoted(cause)));
+                failure.next(format!("kubectl -n {namespace} edit deployment {name}"))
             }
+            Self::Refused(words) if words.contains(UNANSWERED) => said(
+                Code::AdmitWebhook,
+                format!("an admission webhook for `{path}` does not answer"),
+                words,
+            )
+            .next("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"),
             Self::Refused(words) => said(
                 Code::AdmitPolicy,
                 format!("an admission rule refuses this change of `{path}`"),
                 words,
-            ),
+            )
+            .next("change what the rule names, or ask those who keep it"),
             Self::Gone => {
                 Failure::new(Code::WorkloadGone, format!("`{path}` was deleted just now"))
+                    .next(format!("kubectl -n {namespace} get deployments"))
             }
         })
     }

@@ -168,7 +168,7 @@ fn unreached(access: &Access, words: &str) -> Failure {
     let host = host(&access.endpoint);
     let cluster = &access.cluster;
     Failure::new(Code::EksReach, format!("the API server of `{cluster}` was not reached: {words}"))
-        .why(format!("its endpoint is {host}, asked for {} s", access.pace.window.as_secs()))
+        .why(format!("its endpoint is {host}, asked for {} s", access.pace.window.as_secs_f32()))
         .next(format!("aws eks describe-cluster --name {cluster} --query cluster.resourcesVpcConfig"))
         .next("a private endpoint needs a runner inside its network, a public one this runner's address in publicAccessCidrs")
 }

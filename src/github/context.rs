@@ -32,7 +32,7 @@ pub struct Context {
     pub server_url: String,
     /// `https://api.github.com`.
     pub api_url: String,
-    /// A pull request whose head is in another repository: it gets no secrets.
+    /// A pull request whose head is in another repository: under `pull_request` it gets no secrets.
     pub is_fork_pull_request: bool,
     /// Somebody pressed "re-run".
     pub is_rerun: bool,
@@ -137,15 +137,17 @@ fn payload(path: Option<&str>) -> (Payload, Option<String>) {
 
 fn event(sha: Option<String>, name: Option<String>, payload: &Payload) -> EventCommit {
     let pull_request = payload.pull_request.as_ref();
+    // Pull requests have a `before` too, but that is their head's and not the ref's.
+    let push = name.as_deref() == Some("push");
     // A ref that is new was nothing before: GitHub writes forty zeros.
-    let before = payload.before.clone().filter(|b| b.bytes().any(|b| b != b'0'));
+    let before = payload.before.clone().filter(|b| push && b.bytes().any(|b| b != b'0'));
     EventCommit {
         sha,
         name,
         pull_request: pull_request.and_then(|p| p.number),
         head_sha: pull_request.and_then(|p| p.head.as_ref()).and_then(|h| h.sha.clone()),
         before,
-        forced: payload.forced.unwrap_or(false),
+        forced: push && payload.forced.unwrap_or(false),
     }
 }
 
@@ -164,4 +166,132 @@ fn is_fork(payload: &Payload, repository: Option<&str>) -> bool {
 fn workflow_file(reference: &str) -> Option<String> {
     let path = reference.split('@').next()?;
     path.find(".github/").map(|at| path[at..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const SHIP: [(&str, &str); 13] = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_REPOSITORY", "acme/shop"),
+        ("GITHUB_RUN_ID", "6203948571"),
+        ("GITHUB_RUN_NUMBER", "4711"),
+        ("GITHUB_RUN_ATTEMPT", "1"),
+        ("GITHUB_WORKFLOW", "ship"),
+        ("GITHUB_WORKFLOW_REF", "acme/shop/.github/workflows/ship.yml@refs/heads/main"),
+        ("GITHUB_JOB", "ship"),
+        ("GITHUB_REF", "refs/heads/main"),
+        ("GITHUB_SHA", "9f2c1e4"),
+        ("GITHUB_EVENT_NAME", "push"),
+        ("GITHUB_ACTOR", "octocat"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+    ];
+
+    /// The context of a run with these changes to its variables, and this event file.
+    fn context(changes: &[(&str, &str)], event: &str) -> Option<Context> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), event).unwrap();
+        let path = file.path().display().to_string();
+        let mut variables: BTreeMap<_, _> = SHIP.into();
+        variables.insert("GITHUB_EVENT_PATH", &path);
+        variables.extend(changes.iter().copied());
+        Context::read(&|name: &str| variables.get(name).map(|v| (*v).to_owned()))
+    }
+
+    #[test]
+    fn a_push_tells_what_was_there_before() {
+        let run = context(&[], r#"{"before":"3f2a91c","forced":true}"#).unwrap();
+        assert_eq!(
+            run.run_url().as_deref(),
+            Some("https://github.com/acme/shop/actions/runs/6203948571")
+        );
+        assert_eq!(run.workflow_file.as_deref(), Some(".github/workflows/ship.yml"));
+        assert_eq!(run.api_url, "https://api.github.com");
+        assert_eq!(
+            (run.run_number, run.is_rerun, run.is_fork_pull_request),
+            (Some(4711), false, false)
+        );
+        let push = EventCommit {
+            sha: Some("9f2c1e4".into()),
+            name: Some("push".into()),
+            before: Some("3f2a91c".into()),
+            forced: true,
+            ..EventCommit::default()
+        };
+        assert_eq!((run.event, run.odd), (push, vec![]));
+    }
+
+    #[test]
+    fn a_new_branch_was_nothing_before() {
+        let zeros = format!(r#"{{"before":"{}","forced":false}}"#, "0".repeat(40));
+        assert_eq!(context(&[], &zeros).unwrap().event.before, None);
+    }
+
+    #[test]
+    fn a_pull_request_knows_its_head_and_whether_it_is_a_fork() {
+        let event = |repository: &str| {
+            format!(
+                r#"{{"before":"77ac012","pull_request":{{"number":42,"head":{{"sha":"5d1e0aa","repo":{repository}}}}}}}"#
+            )
+        };
+        let table = [
+            (r#"{"full_name":"acme/shop"}"#, false),
+            (r#"{"full_name":"Acme/Shop"}"#, false),
+            (r#"{"full_name":"stranger/shop"}"#, true),
+            ("null", true),
+        ];
+        for (repository, fork) in table {
+            let run =
+                context(&[("GITHUB_EVENT_NAME", "pull_request")], &event(repository)).unwrap();
+            assert_eq!(run.is_fork_pull_request, fork, "{repository}");
+            assert_eq!(run.event.before, None, "that is the head's, not the ref's");
+            assert_eq!(
+                (run.event.pull_request, run.event.head_sha.as_deref()),
+                (Some(42), Some("5d1e0aa"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_attempt_is_a_rerun() {
+        assert!(context(&[("GITHUB_RUN_ATTEMPT", "2")], "{}").unwrap().is_rerun);
+    }
+
+    #[test]
+    fn off_a_runner_there_is_no_context() {
+        assert_eq!(context(&[("GITHUB_ACTIONS", "")], "{}"), None);
+        assert_eq!(context(&[("GITHUB_ACTIONS", "false")], "{}"), None);
+    }
+
+    #[test]
+    fn act_lacks_ids_and_that_is_not_fatal() {
+        // act gives every run the id 1 and no number of its own.
+        let changes = [
+            ("ACT", "true"),
+            ("GITHUB_RUN_ID", "1"),
+            ("GITHUB_RUN_NUMBER", ""),
+            ("GITHUB_RUN_ATTEMPT", ""),
+        ];
+        let run = context(&changes, "{}").unwrap();
+        assert!(run.is_act && !run.is_rerun);
+        assert_eq!(
+            (run.run_id, run.run_number, run.run_attempt, run.run_url()),
+            (None, None, 1, None)
+        );
+    }
+
+    #[test]
+    fn a_malformed_event_is_named_and_not_fatal() {
+        for event in ["", "{\"before\":", "[]x", r#"{"before":7}"#] {
+            let run = context(&[], event).unwrap();
+            let [odd] = run.odd.as_slice() else { panic!("one sentence about {event:?}") };
+            assert!(odd.starts_with("the event file "), "{odd}");
+            assert_eq!(run.event.sha.as_deref(), Some("9f2c1e4"));
+        }
+        let gone = context(&[("GITHUB_EVENT_PATH", "/no/such/file")], "{}").unwrap();
+        assert!(gone.odd[0].starts_with("the event file /no/such/file: "), "{}", gone.odd[0]);
+    }
 }

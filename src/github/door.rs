@@ -3,9 +3,12 @@
 //! Everything that could forge a command is escaped here, and nothing here changes a result: what
 //! cannot be written is said and left. Off a runner the same calls become plain text.
 
+use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::Write;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use super::files;
 pub use super::files::Runner;
@@ -29,13 +32,14 @@ pub struct Door {
     runner: Runner,
     log: Box<dyn Write + Send>,
     annotations: [usize; 3],
+    secrets: Vec<SecretString>,
 }
 
 impl Door {
     /// A door that talks to this log.
     #[must_use]
     pub fn new(runner: Runner, log: Box<dyn Write + Send>) -> Self {
-        Self { runner, log, annotations: [0; 3] }
+        Self { runner, log, annotations: [0; 3], secrets: Vec::new() }
     }
 
     /// Whether a runner listens.
@@ -46,7 +50,7 @@ impl Door {
 
     /// Writes a line of our own.
     pub fn line(&mut self, text: &str) {
-        self.put(&[defused(text)]);
+        self.put(&[own_line(text)]);
     }
 
     /// Writes to the log as it is: for a terminal's redrawing, never for others' words.
@@ -56,20 +60,34 @@ impl Door {
         let _ = self.log.flush();
     }
 
-    /// Has the runner replace this secret, and each of its lines, in everything that follows.
+    /// Hides this secret, and each of its lines, in everything that follows: the runner does so in
+    /// its log, [`Door::veiled`] everywhere else.
     pub fn mask(&mut self, secret: &str) {
-        if !self.runner.listens {
-            return;
-        }
         let whole = secret.trim();
-        let mut lines: Vec<String> = Vec::new();
+        let known =
+            |door: &Self, part: &str| door.secrets.iter().any(|s| s.expose_secret() == part);
+        let mut commands = Vec::new();
         for part in std::iter::once(whole).chain(whole.lines().map(str::trim)) {
-            let command = format!("::add-mask::{}", data(part));
-            if worth_masking(part) && !lines.contains(&command) {
-                lines.push(command);
+            if worth_masking(part) && !known(self, part) {
+                commands.push(format!("::add-mask::{}", data(part)));
+                self.secrets.push(part.into());
             }
         }
-        self.put(&lines);
+        // The longest first: what is left of it after a shorter one would give it away.
+        self.secrets.sort_by_key(|secret| Reverse(secret.expose_secret().len()));
+        if self.runner.listens {
+            self.put(&commands);
+        }
+    }
+
+    /// The text without the secrets that were masked so far: files and terminals have no runner
+    /// that would take them out.
+    #[must_use]
+    pub fn veiled(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            let secret = secret.expose_secret();
+            if text.contains(secret) { text.replace(secret, "***") } else { text }
+        })
     }
 
     /// Opens a fold.
@@ -187,8 +205,9 @@ pub(super) fn token() -> String {
     format!("{:016x}{:016x}", one.hash_one("fence"), two.hash_one("fence"))
 }
 
-/// A line of ours that carries others' words in it must not begin or hold a command.
-fn defused(text: &str) -> String {
+/// A line of ours that may carry others' words: it neither begins with a command nor holds one.
+#[must_use]
+pub fn own_line(text: &str) -> String {
     let line = text.replace(['\n', '\r'], " ").replace("##[", "## [");
     if line.trim_start().starts_with("::") { format!("| {line}") } else { line }
 }
@@ -223,5 +242,8 @@ fn worth_masking(value: &str) -> bool {
     value.chars().count() >= SHORTEST_MASK
         && !COMMON.contains(&plain.as_str())
         && value.parse::<crate::names::Region>().is_err()
-        && value.chars().any(|c| Some(c) != value.chars().next())
+        && value.chars().any(|c| !value.starts_with(c))
 }
+
+#[cfg(test)]
+mod tests;

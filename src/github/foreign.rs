@@ -42,7 +42,7 @@ pub fn last_lines<S: AsRef<str>>(lines: &[S]) -> Shown {
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut clean = String::new();
-    let mut chars = Visible { rest: text.chars() };
+    let mut chars = Visible { rest: text.chars(), unended: false };
     for (count, c) in chars.by_ref().enumerate() {
         if count == MOST_CHARS {
             clean.push_str("...");
@@ -71,6 +71,8 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
 /// The characters of a line that can be seen: escape sequences are skipped as a whole.
 struct Visible<'a> {
     rest: std::str::Chars<'a>,
+    /// No string ends any more: looking again at each introducer would take the square of the time.
+    unended: bool,
 }
 
 impl Iterator for Visible<'_> {
@@ -132,6 +134,9 @@ impl Visible<'_> {
     /// Skips a title, a link or the like up to its terminator. Without one only the introducer
     /// goes: the rest of the line may be what the reader needs.
     fn skip_string(&mut self) {
+        if self.unended {
+            return;
+        }
         let mut ahead = self.rest.clone();
         while let Some(c) = ahead.next() {
             match c {
@@ -147,6 +152,7 @@ impl Visible<'_> {
                 _ => {}
             }
         }
+        self.unended = true;
     }
 }
 
@@ -155,4 +161,64 @@ fn invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_keeps_what_can_be_seen() {
+        let table = [
+            ("  indented\ttext  ", "  indented text"),
+            ("\u{1b}[1;31mred\u{1b}[0m", "red"),
+            ("\u{1b}[38;5;196mx\u{1b}[K", "x"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
+            ("\u{1b}]never ended", "never ended"),
+            ("\u{1b}(Bplain", "plain"),
+            ("\u{1b}cplain", "plain"),
+            ("\u{9b}31mred", "red"),
+            ("\u{1b}[31", ""),
+            ("\u{1b}", ""),
+            ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}", "abcd"),
+            ("##[error]no", "## [error]no"),
+            ("#\u{200b}#[error]no", "## [error]no"),
+            ("\u{c548}\u{b155} ok", "\u{c548}\u{b155} ok"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(line(text), shown, "{}", text.escape_debug());
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_where_characters_end() {
+        let shown = line(&"\u{c548}".repeat(5000));
+        assert_eq!(shown.chars().count(), MOST_CHARS + 3);
+        assert!(shown.ends_with("\u{c548}..."));
+        assert_eq!(line(&"x".repeat(MOST_CHARS)).len(), MOST_CHARS);
+    }
+
+    #[test]
+    fn every_line_break_begins_a_line() {
+        let shown = last_lines(&["one\r\ntwo\n", "10%\r20%", "a\u{2028}b", ""]);
+        assert_eq!(shown.lines, ["one", "two", "10%", "20%", "a", "b", ""]);
+        assert_eq!(shown.missing(), None);
+    }
+
+    #[test]
+    fn the_last_lines_stay_and_the_others_are_counted() {
+        let lines: Vec<_> = (0..=MOST_LINES).map(|n| n.to_string()).collect();
+        let shown = last_lines(&lines);
+        assert_eq!((shown.lines.len(), shown.lines[0].as_str()), (MOST_LINES, "1"));
+        assert_eq!(shown.missing().as_deref(), Some("(1 earlier line left out)"));
+    }
+
+    #[test]
+    fn unended_escapes_take_no_square_of_the_time() {
+        let text = "\u{1b}]".repeat(500_000);
+        let before = std::time::Instant::now();
+        assert_eq!(line(&text), "");
+        assert!(before.elapsed().as_secs() < 5);
+    }
 }

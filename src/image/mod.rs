@@ -10,17 +10,23 @@ mod gather;
 mod inspect;
 mod layout;
 mod shelf;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, one_line};
 use crate::names::{Digest, Platform};
 
+use compress::Workshop;
+use shelf::Shelf;
+
 pub use blob::{Blob, Kind, Pieces};
-pub use inspect::{Config, Descriptor, Inspected, inspect, inspect_config};
+pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_config, is_index};
 
 /// An image that can be pushed: everything that has to be in the registry, by digest.
 #[derive(Clone, Debug)]
@@ -81,6 +87,84 @@ pub struct Configured {
 /// # Errors
 /// `SW-IMAGE-MISSING` where nothing is there, `SW-IMAGE-INVALID` where it cannot be pushed as it is.
 pub async fn open(shown: &str) -> Result<Image, Failure> {
-    let _ = (Path::new(shown), PathBuf::new());
-    Err(Failure::new(Code::ImageMissing, shown))
+    let stop = StopOnDrop::default();
+    let (shown, flag) = (shown.to_owned(), Arc::clone(&stop.0));
+    let opened = tokio::task::spawn_blocking(move || open_now(&shown, &flag)).await;
+    opened.unwrap_or_else(|error| {
+        Err(Failure::new(Code::RunBug, "the image could not be read")
+            .why(one_line(&error.to_string(), 200)))
+    })
 }
+
+/// Tells the blocking thread that nobody waits for it any more.
+#[derive(Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn open_now(shown: &str, stop: &AtomicBool) -> Result<Image, Failure> {
+    let (path, tag) = located(shown)?;
+    let typed = path.to_string_lossy();
+    if path.is_dir() {
+        let shelf = Shelf::folder(&typed, &path)?;
+        if !layout::is_layout(&shelf)? {
+            return Err(no_layout(&typed, &path));
+        }
+        return layout::from_folder(&shelf, tag).map(|image| called(shown, image));
+    }
+    let said = ["TMPDIR", "RUNNER_TEMP"].map(|name| std::env::var_os(name).map(PathBuf::from));
+    let shop = Workshop { folder: compress::scratch(said, &path), stop };
+    archive::from_file(&typed, &path, tag, &shop).map(|image| called(shown, image))
+}
+
+/// The path that was typed, and the tag after its last colons: whatever is there under the longest name.
+fn located(shown: &str) -> Result<(PathBuf, Option<&str>), Failure> {
+    let whole = Path::new(shown);
+    if whole.exists() {
+        return Ok((whole.into(), None));
+    }
+    let mut looked = vec![format!("`{shown}`")];
+    for (at, _) in shown.rmatch_indices(':') {
+        let (path, tag) = (Path::new(&shown[..at]), &shown[at + 1..]);
+        if at > 0 && !tag.is_empty() && path.exists() {
+            return Ok((path.into(), Some(tag)));
+        }
+        looked.push(format!("`{}`", &shown[..at]));
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let from =
+        if whole.is_absolute() { String::new() } else { format!(" in `{}`", here.display()) };
+    Err(Failure::new(Code::ImageMissing, format!("image `{shown}` is not there"))
+        .why(format!("looked for {}{from}: no such file or folder", looked.join(", then ")))
+        .next("name a folder with an OCI layout, or a file of `docker save`"))
+}
+
+fn no_layout(shown: &str, path: &Path) -> Failure {
+    let lacks: Vec<_> =
+        ["oci-layout", "index.json"].into_iter().filter(|name| !path.join(name).exists()).collect();
+    let unpacked = path.join("manifest.json").exists();
+    let next = if unpacked {
+        format!(
+            "it looks like an unpacked docker-archive: tar -C {shown} -cf image.tar . and give that"
+        )
+    } else {
+        "docker buildx build --output type=oci,tar=false,dest=FOLDER, or docker save -o image.tar NAME"
+            .into()
+    };
+    wrong::invalid(format!("folder `{shown}` is no OCI layout"))
+        .why(format!("it has no `{}`", lacks.join("` and no `")))
+        .next(next)
+}
+
+fn called(shown: &str, image: Image) -> Image {
+    Image { shown: shown.into(), ..image }
+}
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@ use crate::cluster::{Live, Owner, Strategy, container_for};
 use crate::error::{Code, Failure};
 use crate::guard::{self, Answer, Asking};
 use crate::inputs::{Inputs, Intent, Target};
-use crate::names::{Digest, ImageRef};
-use crate::record::Newest;
+use crate::names::{Commit, Digest, ImageRef};
+use crate::record::{HighWater, Newest};
 use crate::restore;
 use crate::survey::Facts;
 use crate::survey::place::Place;
@@ -122,13 +122,10 @@ fn owned(owner: &Owner) -> Option<(Failure, bool)> {
     let said = |what: String| Failure::new(Code::WorkloadOwned, what);
     let back = "puts its own back";
     Some(match owner {
-        Owner::Argo(Some(app)) => (
+        Owner::Argo(app) => (
             said(format!("Argo CD application `{app}` sets this image too; its next sync {back}")),
             true,
         ),
-        Owner::Argo(None) => {
-            (said(format!("Argo CD sets this image too; its next sync {back}")), true)
-        }
         Owner::FluxKustomization(name) => (
             said(format!("Flux Kustomization `{name}` sets this image too; its next run {back}")),
             true,
@@ -208,7 +205,7 @@ pub fn change(
         from_label: workload.label.clone(),
         restore: workload.restore.clone(),
         unchanged: all_pinned && place.health.is_well(),
-        moves_mark: false,
+        high_water: HighWater::Stays,
     }
 }
 
@@ -232,10 +229,10 @@ pub fn guards(
     if inputs.intent != Intent::Ship {
         return;
     }
-    match answer(wanted, place, run) {
-        Answer::Pass(moves) => change.moves_mark = moves,
+    match answer(&wanted.commit, place, run) {
+        Answer::Pass(water) => change.high_water = water,
         Answer::Warn(failure) => {
-            change.moves_mark = true;
+            change.high_water = HighWater::Unproven;
             draft.warnings.push((*failure, false));
         }
         Answer::Refuse(failure) if inputs.allows(failure.code) => {
@@ -257,7 +254,8 @@ fn withdrawn(short: &str, code: &str) -> Failure {
 }
 
 /// The guard's answer for this commit on this workload.
-pub fn answer(wanted: &Wanted, place: &Place, run: &Run) -> Answer {
+#[must_use]
+pub fn answer(commit: &Commit, place: &Place, run: &Run) -> Answer {
     let live = place
         .live
         .containers
@@ -265,9 +263,8 @@ pub fn answer(wanted: &Wanted, place: &Place, run: &Run) -> Answer {
         .find_map(|c| running(place, &c.name).filter(|d| place.record.describes(Some(d))));
     // The mark is believed only where what slipway set is what is live: else somebody deployed past it.
     let newest = place.record.newest.as_ref().filter(|_| live.is_some());
-    let standing =
-        guard::stand(&wanted.commit.sha, newest, place.compared.as_ref(), &run.push, &run.mark);
-    let short = wanted.commit.short();
+    let standing = guard::stand(&commit.sha, newest, place.compared.as_ref(), &run.push, &run.mark);
+    let short = commit.short();
     let asking = Asking {
         short: &short,
         is_rerun: run.is_rerun,

@@ -3,18 +3,26 @@
 //! Blobs first, manifests after those they name, the tag last; every digest is checked on the way.
 //! No ECR API here, only the registry's wire. Leans on `http`, `image`, `names` and `error`.
 
+mod answer;
+mod push;
+mod read;
+mod upload;
+mod wire;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::http::{refuse_plaintext, retry::Patience};
-use crate::image::{Blob, Configured, Image, Manifest};
+use crate::image::{Blob, Configured, Manifest};
 use crate::names::{Digest, Platform, Repository, Tag};
+
+use wire::Wire;
 
 /// User and password for the registry; for ECR `AWS` and the authorization token.
 #[derive(Clone, Debug)]
@@ -54,13 +62,25 @@ pub struct Pace {
     /// For each manifest.
     pub manifest: Patience,
     /// Without a byte taken for this long an upload is cut and begun again.
-    pub stall: std::time::Duration,
+    pub stall: Duration,
     /// For an answer once everything is sent.
-    pub answer: std::time::Duration,
+    pub answer: Duration,
     /// For the tag to name what was pushed.
-    pub settle: std::time::Duration,
+    pub settle: Duration,
     /// Blobs that are sent at once.
     pub at_once: usize,
+}
+
+impl Pace {
+    /// What is used unless something else is said.
+    pub const USUAL: Self = Self {
+        blob: Patience::USUAL,
+        manifest: Patience::LONG,
+        stall: Duration::from_mins(1),
+        answer: Duration::from_mins(5),
+        settle: Duration::from_secs(10),
+        at_once: 4,
+    };
 }
 
 /// What a push did.
@@ -107,7 +127,7 @@ pub enum Progress<'a> {
         /// Why.
         why: &'a str,
         /// After this long.
-        wait: std::time::Duration,
+        wait: Duration,
     },
 }
 
@@ -125,11 +145,7 @@ pub struct Held {
 /// One repository of one registry.
 #[derive(Clone)]
 pub struct Registry {
-    http: reqwest::Client,
-    base: Url,
-    repository: Repository,
-    logins: Logins,
-    pace: Pace,
+    wire: Arc<Wire>,
 }
 
 impl Registry {
@@ -152,71 +168,13 @@ impl Registry {
     {
         refuse_plaintext(&base)?;
         let logins: Logins = Arc::new(move || Box::pin(login()));
-        let pace = Pace {
-            blob: Patience::USUAL,
-            manifest: Patience::LONG,
-            stall: std::time::Duration::from_mins(1),
-            answer: std::time::Duration::from_mins(5),
-            settle: std::time::Duration::from_secs(10),
-            at_once: 4,
-        };
-        Ok(Self { http, base, repository, logins, pace })
+        let wire = Wire::new(http, base, repository, logins, Pace::USUAL);
+        Ok(Self { wire: Arc::new(wire) })
     }
 
     /// With other patience.
     #[must_use]
-    pub fn paced(mut self, pace: Pace) -> Self {
-        self.pace = pace;
-        self
-    }
-
-    /// The manifest under a reference, checked; `None` where there is none.
-    ///
-    /// # Errors
-    /// What the registry refuses, or that it cannot be reached.
-    pub async fn manifest(&self, reference: &Reference) -> Result<Option<Manifest>, Failure> {
-        let _ = (&self.http, &self.base, &self.repository, &self.logins, &self.pace);
-        Err(Failure::new(Code::EcrReach, reference.to_string()))
-    }
-
-    /// The manifest under a reference with its platforms and configs; `None` where there is none.
-    ///
-    /// # Errors
-    /// What the registry refuses, or that it cannot be reached.
-    pub async fn held(&self, reference: &Reference) -> Result<Option<Held>, Failure> {
-        Err(Failure::new(Code::EcrReach, reference.to_string()))
-    }
-
-    /// The bytes of a small blob, checked.
-    ///
-    /// # Errors
-    /// More than `limit` bytes, other bytes than the digest's, or what the registry refuses.
-    pub async fn blob(&self, digest: &Digest, _limit: usize) -> Result<Bytes, Failure> {
-        Err(Failure::new(Code::EcrReach, digest.to_string()))
-    }
-
-    /// Whether the repository has this blob.
-    ///
-    /// # Errors
-    /// What the registry refuses, or that it cannot be reached.
-    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Failure> {
-        Err(Failure::new(Code::EcrReach, digest.to_string()))
-    }
-
-    /// Puts an image under a tag: what is missing, then its manifests, then the tag, read back.
-    ///
-    /// `mounts` are repositories of the same registry that may hold layers already; give them only
-    /// where the registry mounts. Dropping the future stops everything.
-    ///
-    /// # Errors
-    /// Each kind of refusal under its code; nothing is under the tag then, or what was there before.
-    pub async fn push(
-        &self,
-        image: &Image,
-        _tag: &Tag,
-        _mounts: &[Repository],
-        _progress: &(dyn Fn(Progress<'_>) + Send + Sync),
-    ) -> Result<Pushed, Failure> {
-        Err(Failure::new(Code::EcrReach, image.shown.clone()))
+    pub fn paced(&self, pace: Pace) -> Self {
+        Self { wire: Arc::new(self.wire.paced(pace)) }
     }
 }

@@ -48,6 +48,8 @@ pub enum Event {
         title: String,
         /// The lines, oldest first; the last fifty are shown.
         lines: Vec<String>,
+        /// How many lines before these the caller did not keep.
+        left_out: usize,
     },
     /// A step ended well.
     StepDone {
@@ -57,6 +59,16 @@ pub enum Event {
         #[serde(rename = "seconds", serialize_with = "seconds")]
         took: Duration,
         /// What it did: `linux/amd64, 182 MB`.
+        text: String,
+    },
+    /// A step goes on. May be said often: a log gets a line every 30 s, a terminal a live one.
+    Working {
+        /// Which.
+        step: Step,
+        /// For how long.
+        #[serde(rename = "seconds", serialize_with = "seconds")]
+        took: Duration,
+        /// What it is at, others' words or not: `#7 [3/5] RUN mvn package`.
         text: String,
     },
     /// What a rollout moves, for the summary: said after the patch, printed nowhere in the log.
@@ -98,6 +110,18 @@ pub enum Event {
     },
     /// An error, a warning or a notice, with its lines.
     Told(Told),
+    /// The same about a line of a file of the checkout, such as `slipway.yml`.
+    Placed {
+        /// What is said.
+        #[serde(flatten)]
+        told: Told,
+        /// The file's path in the checkout.
+        file: String,
+        /// Its line, from 1.
+        line: u32,
+        /// The column, from 1.
+        column: u32,
+    },
     /// A line of `doctor`.
     Checked {
         /// How it went.
@@ -117,7 +141,7 @@ pub enum Event {
         answer: serde_json::Value,
     },
     /// The end of the run, said once and last.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
 }
 
 /// What was asked.

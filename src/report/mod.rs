@@ -2,17 +2,34 @@
 //! and the outputs. It never changes a run's result: what cannot be written is said and left.
 //! All text leaves through `github::door`; output goes to the writers that were given.
 
+mod ci;
+mod clean;
 mod event;
 pub mod figures;
+mod json;
+mod outputs;
+mod summary;
+mod terminal;
+mod text;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::github::door::{Door, Runner};
+use self::summary::Summary;
+use self::terminal::Terminal;
+use self::text::{Piece, Text};
+use crate::error::Severity;
+use crate::github::door::{Door, Runner, own_line};
+use crate::github::foreign;
 
 pub use event::{Check, Deployed, Event, Outcome, ServiceOutcome, Source, Started, Step};
+
+/// A rollout without a change is said again after this long.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// How the talk looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +49,13 @@ pub enum Look {
 pub struct Settings {
     /// How the talk looks. On a runner it is always lines.
     pub look: Look,
-    /// `--json`: events to stdout, one a line.
+    /// Standard output is a terminal without `NO_COLOR`.
+    pub colour_data: bool,
+    /// `--json`: events to standard output, one a line, and nothing else there.
     pub json: bool,
     /// Where the runner wants things, or that there is none.
     pub runner: Runner,
-    /// Where the evidence is written off a runner, if anywhere; on one it is `RUNNER_TEMP`.
+    /// The time of an event.
     pub clock: fn() -> Timestamp,
 }
 
@@ -48,7 +67,14 @@ pub struct Reporter {
 struct Views {
     door: Door,
     stdout: Box<dyn Write + Send>,
-    settings: Settings,
+    json: bool,
+    colour_data: bool,
+    clock: fn() -> Timestamp,
+    terminal: Option<Terminal>,
+    text: Text,
+    summary: Summary,
+    /// By service, and by its step: what was said last about how it goes, and when.
+    stood: BTreeMap<String, (Duration, String)>,
 }
 
 impl Reporter {
@@ -60,26 +86,159 @@ impl Reporter {
         stdout: Box<dyn Write + Send>,
         stderr: Box<dyn Write + Send>,
     ) -> Self {
-        let door = Door::new(settings.runner.clone(), stderr);
-        Self { views: Mutex::new(Views { door, stdout, settings }) }
+        let terminal = match settings.look {
+            Look::Terminal { columns, colour } if !settings.runner.listens => {
+                Some(Terminal::new(columns, colour))
+            }
+            _ => None,
+        };
+        let views = Views {
+            door: Door::new(settings.runner, stderr),
+            stdout,
+            json: settings.json,
+            colour_data: settings.colour_data,
+            clock: settings.clock,
+            terminal,
+            text: Text::default(),
+            summary: Summary::default(),
+            stood: BTreeMap::new(),
+        };
+        Self { views: Mutex::new(views) }
     }
 
-    /// Has the runner mask this secret in everything that follows; nothing happens off a runner.
+    /// Hides this secret in everything that follows: log, files and terminal.
     pub fn mask(&self, secret: &str) {
         self.views().door.mask(secret);
     }
 
+    /// Keeps values for the action's post step, which reads them as `STATE_NAME`.
+    pub fn keep(&self, values: &[(&str, String)]) {
+        self.views().door.state(values);
+    }
+
     /// Says an event of the whole run, or of its only service.
     pub fn say(&self, event: Event) {
-        let _ = event;
+        self.views().say(None, event);
     }
 
     /// Says an event of one service of several.
     pub fn say_of(&self, service: &str, event: Event) {
-        let _ = (service, event);
+        let service = foreign::line(service);
+        self.views().say(Some(&service), event);
     }
 
+    /// A view that panicked has said less, and the next event can still be said.
     fn views(&self) -> MutexGuard<'_, Views> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Views {
+    fn say(&mut self, service: Option<&str>, event: Event) {
+        let event = clean::clean(&self.door, event);
+        let moved = self.moved(service, &event);
+        if moved {
+            self.summary.take(service, &event);
+        }
+        let (evidence, early) = match &event {
+            Event::Outcome(outcome) => (self.evidence(), Some(outcome)),
+            _ => (None, None),
+        };
+        if let Some(outcome) = early {
+            self.set_outputs(outcome, evidence);
+        }
+        self.talk(service, &event, moved);
+        self.annotate(&event);
+        if let Event::Outcome(outcome) = &event {
+            let sections = self.summary.sections(outcome);
+            self.door.summary(&sections);
+        }
+        if self.json && moved {
+            let line = json::line((self.clock)(), service, &event);
+            self.data(&line);
+        }
+    }
+
+    /// Whether an event is new: what stands where it stood is only said as a heartbeat.
+    fn moved(&mut self, service: Option<&str>, event: &Event) -> bool {
+        let service = service.unwrap_or_default();
+        let (key, at, standing) = match event {
+            Event::Rollout { at, progress } => (service.into(), *at, text::standing(progress)),
+            // A step that is quick says nothing before its end.
+            Event::Working { step, took, .. } => {
+                let key = format!("{service} {}", step.word());
+                self.stood.entry(key.clone()).or_default();
+                (key, *took, String::new())
+            }
+            _ => return true,
+        };
+        let moved = self.stood.get(&key).is_none_or(|(since, last)| {
+            *last != standing || at.saturating_sub(*since) >= HEARTBEAT || at < *since
+        });
+        if moved {
+            self.stood.insert(key, (at, standing));
+        }
+        moved
+    }
+
+    fn talk(&mut self, service: Option<&str>, event: &Event, moved: bool) {
+        for piece in self.text.pieces(service, event) {
+            match (&piece, &mut self.terminal) {
+                (Piece::Data(line), _) if !self.json => {
+                    let line = terminal::painted(&own_line(line), self.colour_data);
+                    self.data(&line);
+                }
+                (Piece::Data(_), _) => {}
+                (_, Some(terminal)) => terminal.put(&mut self.door, service, &piece),
+                (Piece::Progress(_) | Piece::Passing(_), None) if !moved => {}
+                (_, None) => ci::put(&mut self.door, &piece),
+            }
+        }
+    }
+
+    /// Writes to standard output. Who closed it does not want the rest.
+    fn data(&mut self, line: &str) {
+        let _ = self.stdout.write_all(format!("{line}\n").as_bytes());
+        let _ = self.stdout.flush();
+    }
+
+    fn evidence(&mut self) -> Option<String> {
+        let text = self.summary.evidence()?;
+        self.door.evidence(&text)
+    }
+
+    /// The outputs are there before the line that says how it ended.
+    fn set_outputs(&mut self, outcome: &Outcome, evidence: Option<String>) {
+        self.door.outputs(&outputs::pairs(outcome, evidence));
+        if self.door.listened() && outcome.line.is_some() {
+            self.door.line(&outputs::line(outcome));
+        }
+    }
+
+    fn annotate(&mut self, event: &Event) {
+        let (told, place) = match event {
+            Event::Told(told) => (told, None),
+            Event::Placed { told, file, line, column } => {
+                (told, Some((file.as_str(), *line, *column)))
+            }
+            Event::Outcome(outcome) => {
+                // A bad ending has its own annotation already.
+                if let Some(line) = outcome.line.as_ref().filter(|_| outcome.ending.exit() == 0) {
+                    let word = outcome.ending.word();
+                    let rest =
+                        line.strip_prefix(word).unwrap_or(line).trim_start_matches([':', ' ']);
+                    self.door.annotation(Severity::Notice, word, rest, None);
+                }
+                return;
+            }
+            _ => return,
+        };
+        let now = told.now.iter().flat_map(|now| ["; ", now.as_str()]);
+        let message: String = std::iter::once(told.what.as_str()).chain(now).collect();
+        let title = told.code.as_str();
+        self.door.annotation(told.severity, title, &message, place);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,23 +2,28 @@
 //! before the back-off, when a trouble began, whether a new pod was ever ready). It absorbs, it does not
 //! judge. Observations may come in any order, twice, or again after a relist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
-use super::{Cause, Observation, Ours, Patience, Progress};
+use super::pods::{self, Seat};
+use super::words::{self, Said};
+use super::{
+    Cause, Observation, Ours, Patience, Progress, Seen, Verdict, ready, template, trouble,
+};
 
 /// How long a trouble must last before it is believed: some heal by themselves.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Grace {
     /// A refused pull (403, no login): a new right needs a moment to reach ECR.
     pub refused: Duration,
-    /// A registry that does not answer.
+    /// A registry that does not answer, a disk that is full.
     pub unreachable: Duration,
-    /// A Secret, ConfigMap, service account or user that is not right: somebody may be creating it.
+    /// A Secret, ConfigMap or service account that is not there: somebody may be creating it.
     pub config: Duration,
     /// A full quota, where old pods cannot make room.
     pub quota: Duration,
@@ -35,6 +40,15 @@ impl Default for Grace {
     }
 }
 
+/// The moment when all replicas were ready, and how often each container had ended by then.
+#[derive(Clone, Debug)]
+pub(super) struct Baking {
+    pub(super) since: Duration,
+    pub(super) wanted: i32,
+    pub(super) set: Option<String>,
+    pub(super) exits: BTreeMap<(String, String), u32>,
+}
+
 /// Everything seen of one rollout so far.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -42,10 +56,29 @@ pub struct Memory {
     pub(super) patience: Patience,
     pub(super) grace: Grace,
     pub(super) now: Duration,
-    pub(super) workload: Option<Deployment>,
     pub(super) gone: bool,
+    pub(super) workload: Option<Deployment>,
     pub(super) sets: BTreeMap<String, ReplicaSet>,
     pub(super) pods: BTreeMap<String, Pod>,
+    /// The images that the workload had at our own generation.
+    pub(super) written: Option<BTreeMap<String, String>>,
+    /// Some pod of our ReplicaSet was ready at some time.
+    pub(super) ever_ready: bool,
+    pub(super) baking: Option<Baking>,
+    /// The rollout is no more late before this: a bake that began gets its time.
+    pub(super) late_at: Duration,
+    pub(super) verdict: Option<Verdict>,
+    /// Objects that are gone: a late word about them does not bring them back.
+    buried: BTreeSet<String>,
+    events: BTreeMap<String, Said>,
+    /// Pods that were ready at some time.
+    was_ready: BTreeSet<String>,
+    /// How often the containers of pods older than the PATCH had ended when they were first seen.
+    before: BTreeMap<(String, String), u32>,
+    /// The last pull error of a container, in its own words.
+    pulls: BTreeMap<(String, String), String>,
+    /// Since when an object has had a kind of trouble.
+    since: BTreeMap<(String, String), Duration>,
 }
 
 impl Memory {
@@ -57,17 +90,28 @@ impl Memory {
             patience,
             grace,
             now: Duration::ZERO,
-            workload: None,
             gone: false,
+            workload: None,
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
+            written: None,
+            ever_ready: false,
+            baking: None,
+            late_at: patience.timeout,
+            verdict: None,
+            buried: BTreeSet::new(),
+            events: BTreeMap::new(),
+            was_ready: BTreeSet::new(),
+            before: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            since: BTreeMap::new(),
         }
     }
 
     /// Where the rollout stands: printed when it differs from the last one.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress::default()
+        super::progress::of(self)
     }
 
     /// The workload as it was last seen.
@@ -85,12 +129,198 @@ impl Memory {
     /// Warning events about the cause's pod, our ReplicaSet and the workload since the PATCH: reason and
     /// message, oldest first.
     #[must_use]
-    pub fn warnings(&self, _cause: &Cause) -> Vec<(String, String)> {
-        Vec::new()
+    pub fn warnings(&self, cause: &Cause) -> Vec<(String, String)> {
+        let pod = cause.pod.as_deref().and_then(|name| self.pod(name)).map(pods::uid);
+        let set = self.our_set().and_then(|set| set.metadata.uid.as_deref());
+        let about = [pod, set, Some(self.ours.uid.as_str())];
+        let mut said: Vec<_> = self.events.values().filter(|s| s.warning).collect();
+        said.retain(|s| about.contains(&Some(&s.about)));
+        said.sort_by_key(|s| s.at);
+        said.into_iter().map(|s| (s.reason.clone(), s.message.clone())).collect()
     }
 
     /// Takes in one observation.
     pub(super) fn absorb(&mut self, seen: &Observation) {
         self.now = self.now.max(seen.at);
+        match &seen.seen {
+            Seen::Workload(workload) => self.see_workload(workload),
+            Seen::WorkloadGone => self.gone = true,
+            Seen::ReplicaSet(set) => {
+                let uid = set.metadata.uid.clone().unwrap_or_default();
+                let known = self.sets.get(&uid).map(|known| &known.metadata);
+                if !self.buried.contains(&uid) && is_news(known, &set.metadata) {
+                    self.sets.insert(uid, (**set).clone());
+                }
+            }
+            Seen::Pod(pod) => self.see_pod(pod),
+            Seen::ReplicaSetGone(uid) | Seen::PodGone(uid) => {
+                self.sets.remove(uid);
+                self.pods.remove(uid);
+                self.buried.insert(uid.clone());
+            }
+            Seen::Event(event) => self.see_event(event),
+            Seen::Tick => {}
+        }
+        self.settle();
+    }
+
+    fn see_workload(&mut self, workload: &Deployment) {
+        if workload.metadata.uid.as_ref().is_some_and(|uid| *uid != self.ours.uid)
+            || workload.metadata.deletion_timestamp.is_some()
+        {
+            self.gone = true;
+            return;
+        }
+        if !is_news(self.workload.as_ref().map(|w| &w.metadata), &workload.metadata) {
+            return;
+        }
+        if workload.metadata.generation == Some(self.ours.generation) {
+            self.written = Some(template::workload_images(workload));
+        }
+        self.workload = Some(workload.clone());
+    }
+
+    fn see_pod(&mut self, pod: &Pod) {
+        let uid = pods::uid(pod).to_owned();
+        let known = self.pods.get(&uid).map(|known| &known.metadata);
+        if self.buried.contains(&uid) || !is_news(known, &pod.metadata) {
+            return;
+        }
+        let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+        let older = created.is_some_and(|second| second < self.ours.patched_at.as_second());
+        for seat in pods::seats(pod) {
+            let key = (uid.clone(), seat.status.name.clone());
+            self.before.entry(key.clone()).or_insert(if older { seat.exits() } else { 0 });
+            let waiting = seat.waiting().filter(|w| w.message.is_some());
+            let words = waiting
+                .and_then(|w| words::pull_error(w.reason.as_deref()?, w.message.as_deref()?));
+            if let Some(words) = words {
+                self.pulls.insert(key, words.to_owned());
+            }
+        }
+        if pods::is_ready(pod) {
+            self.was_ready.insert(uid.clone());
+        }
+        self.pods.insert(uid, pod.clone());
+    }
+
+    fn see_event(&mut self, event: &Event) {
+        let Some(said) = words::read(event, &self.ours.name) else { return };
+        // The server's clock has seconds here: an event of the PATCH's own second is ours to read.
+        let stale = |at: jiff::Timestamp| at.as_second() < self.ours.patched_at.as_second();
+        if said.at.is_some_and(stale) {
+            return;
+        }
+        let key = event.metadata.name.clone().unwrap_or_default();
+        if self.events.get(&key).is_none_or(|known| known.at <= said.at) {
+            self.events.insert(key, said);
+        }
+    }
+
+    /// Draws what follows from all objects together, whatever came last.
+    fn settle(&mut self) {
+        let troubles = trouble::keys(self);
+        self.since.retain(|key, _| troubles.contains(key));
+        for key in troubles {
+            self.since.entry(key).or_insert(self.now);
+        }
+        let ready = self.new_pods().iter().any(|pod| self.was_ready.contains(pods::uid(pod)));
+        self.ever_ready |= ready;
+        let set = self.our_set().and_then(|set| set.metadata.uid.clone());
+        if self.baking.as_ref().is_some_and(|baking| baking.set != set) {
+            self.baking = None;
+        }
+        if self.baking.is_none()
+            && let Some(wanted) = ready::complete(self)
+        {
+            self.late_at = self.late_at.max(self.now + self.patience.bake * 2);
+            let exits = self.all_exits();
+            self.baking = Some(Baking { since: self.now, wanted, set, exits });
+        }
+    }
+
+    fn all_exits(&self) -> BTreeMap<(String, String), u32> {
+        let mut exits = BTreeMap::new();
+        for pod in self.new_pods() {
+            for seat in pods::seats(pod) {
+                let key = (pods::uid(pod).to_owned(), seat.status.name.clone());
+                exits.insert(key, seat.exits());
+            }
+        }
+        exits
+    }
+
+    /// The workload, once it carries our generation or a later one.
+    pub(super) fn our_workload(&self) -> Option<&Deployment> {
+        self.workload.as_ref().filter(|w| w.metadata.generation >= Some(self.ours.generation))
+    }
+
+    /// The ReplicaSet of the workload's present template.
+    pub(super) fn our_set(&self) -> Option<&ReplicaSet> {
+        template::current(self.our_workload()?, &self.sets)
+    }
+
+    /// The pods of our ReplicaSet that are neither ended nor on their way out.
+    pub(super) fn new_pods(&self) -> Vec<&Pod> {
+        let Some(set) = self.our_set() else { return Vec::new() };
+        let own = self.pods.values().filter(|pod| template::is_owned(&pod.metadata, &set.metadata));
+        own.filter(|pod| !pods::is_leaving(pod) && !pods::has_ended(pod)).collect()
+    }
+
+    /// The replicas that the workload asks for at this moment: an autoscaler may change them.
+    pub(super) fn wanted(&self) -> Option<i32> {
+        Some(self.our_workload()?.spec.as_ref()?.replicas.unwrap_or(1))
+    }
+
+    /// What events said about an object, oldest first.
+    pub(super) fn said(&self, uid: &str) -> Vec<&Said> {
+        let mut said: Vec<_> = self.events.values().filter(|said| said.about == uid).collect();
+        said.sort_by_key(|said| said.at);
+        said
+    }
+
+    /// How often a container ended since the PATCH.
+    pub(super) fn exits(&self, pod: &Pod, seat: &Seat<'_>) -> u32 {
+        let key = (pods::uid(pod).to_owned(), seat.status.name.clone());
+        seat.exits().saturating_sub(self.before.get(&key).copied().unwrap_or(0))
+    }
+
+    /// The pull error of a container in its own words: the pod's, else the last event's.
+    pub(super) fn pull_words(&self, pod: &Pod, container: &str) -> Option<String> {
+        let key = (pods::uid(pod).to_owned(), container.to_owned());
+        if let Some(words) = self.pulls.get(&key) {
+            return Some(words.clone());
+        }
+        let said = self.said(pods::uid(pod));
+        let mut said = said.into_iter().rev().filter(|said| said.concerns(container));
+        said.find_map(|said| words::pull_event(&said.message)).map(Into::into)
+    }
+
+    /// Whether a container visibly runs another digest than we shipped for it.
+    pub(super) fn runs_another(&self, seat: &Seat<'_>) -> bool {
+        let ours = self.ours.digests.get(&seat.status.name).filter(|digests| !digests.is_empty());
+        let (Some(ours), Some(runs)) = (ours, seat.digest()) else { return false };
+        !ours.iter().any(|digest| digest.as_str() == runs)
+    }
+
+    /// How long an object has had this kind of trouble.
+    pub(super) fn lasted(&self, uid: &str, key: &str) -> Duration {
+        let since = self.since.get(&(uid.to_owned(), key.to_owned()));
+        since.map_or(Duration::ZERO, |since| self.now.saturating_sub(*since))
+    }
+
+    /// Whether a pod was ready at some time.
+    pub(super) fn had_been_ready(&self, pod: &Pod) -> bool {
+        self.was_ready.contains(pods::uid(pod))
+    }
+}
+
+/// Whether an object is not older than the one that is known. Versions are numbers in every API server
+/// there is; where they are not, the last word counts.
+fn is_news(known: Option<&ObjectMeta>, new: &ObjectMeta) -> bool {
+    let version = |meta: &ObjectMeta| meta.resource_version.as_deref()?.parse::<u64>().ok();
+    match (known.and_then(version), version(new)) {
+        (Some(known), Some(new)) => new >= known,
+        _ => true,
     }
 }

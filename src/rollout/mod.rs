@@ -10,11 +10,22 @@ use serde::Serialize;
 
 use crate::names::{Digest, Platform};
 
+mod change;
 mod diagnosis;
+mod finding;
 mod judge;
+mod kinds;
 mod memory;
+mod pods;
+mod progress;
+mod ready;
+mod template;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod words;
 
-pub use diagnosis::diagnose;
+pub use diagnosis::{diagnose, scrub};
 pub use judge::judge;
 pub use memory::{Grace, Memory};
 
@@ -159,6 +170,8 @@ pub struct Cause {
     pub new_pods: usize,
     /// The pod had been ready before: it fell during the rollout or the bake.
     pub was_ready: bool,
+    /// How long this pod has had it by then.
+    pub lasted: Duration,
     /// When it became certain.
     pub at: Duration,
 }

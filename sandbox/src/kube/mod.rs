@@ -2,14 +2,52 @@
 //! controllers and kubelets would do, replayed from recordings of real ones.
 //! It must not authenticate (whoever listens does, and says who calls) and must not log requests.
 
+mod access;
+mod clock;
+mod conditions;
+mod discovery;
+mod events;
+mod fill;
+mod json;
 mod kinds;
+mod logs;
+mod managed;
+mod model;
+mod patch;
+mod pods;
+mod read;
+mod replay;
+mod replicas;
+mod rollout;
+mod route;
+mod seed;
+mod selectors;
+mod status;
+mod store;
+mod tape;
+mod template;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod write;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hyper::{Request, Response};
 use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+pub use seed::Seeding;
+pub use tape::recordings;
+
+use clock::Clock;
+use store::{Key, Store};
 
 /// The body of every answer; a watch is a stream that stays open.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -49,15 +87,84 @@ pub enum Speed {
     Instant,
 }
 
+type Matcher = Box<dyn Fn(&str) -> bool + Send + Sync>;
+type Resolver = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Everything that the cluster is, behind one lock.
+struct State {
+    store: Store,
+    clock: Clock,
+    rules: access::Rules,
+    scripts: Vec<(Matcher, Play)>,
+    resolver: Option<Resolver>,
+    /// The deployments that are on a recording, with the number of the play.
+    playing: BTreeMap<Key, u64>,
+    plays: u64,
+    /// The deployments that the model will look at soon.
+    poked: BTreeSet<Key>,
+    /// When each deployment last made progress, on the clock.
+    progress: BTreeMap<Key, Duration>,
+    /// What containers wrote, by pod and container; true for the run before the last.
+    logs: BTreeMap<((String, String), String, bool), String>,
+    placed: usize,
+    addresses: usize,
+}
+
+impl State {
+    fn resolve(&self, reference: &str) -> Option<String> {
+        self.resolver.as_ref().and_then(|resolve| resolve(reference))
+    }
+}
+
+struct Inner {
+    state: Mutex<State>,
+    woken: Arc<Notify>,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Inner {
+    /// The state; a panic elsewhere while it was held leaves it as it was then.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
 /// One cluster. A clone is the same cluster; when the last clone is dropped, its tasks end.
 #[derive(Clone)]
-pub struct Kube {}
+pub struct Kube {
+    inner: Arc<Inner>,
+}
 
 impl Kube {
-    /// Returns an empty cluster with the namespaces `default` and `kube-system` and no nodes.
+    /// Returns a cluster with the namespaces `default` and `kube-system` and no nodes.
     pub fn new(speed: Speed) -> Self {
-        let _ = speed;
-        Self {}
+        let clock = Clock::new(speed);
+        let state = State {
+            store: Store::new(clock.wall().as_nanosecond().to_string()),
+            clock,
+            rules: access::Rules::default(),
+            scripts: Vec::new(),
+            resolver: None,
+            playing: BTreeMap::new(),
+            plays: 0,
+            poked: BTreeSet::new(),
+            progress: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            placed: 0,
+            addresses: 0,
+        };
+        let (woken, task) = (Arc::new(Notify::new()), OnceLock::new());
+        let kube = Self { inner: Arc::new(Inner { state: Mutex::new(state), woken, task }) };
+        kube.with(|state| ["default", "kube-system"].map(|name| seed::namespace(state, name)));
+        kube
     }
 
     /// Answers one request of the Kubernetes API.
@@ -65,18 +172,36 @@ impl Kube {
     where
         B: hyper::body::Body<Data = Bytes>,
     {
-        drop(request);
-        Response::new(Body::default())
+        let answer = route::answer(&self.inner, request).await;
+        self.wake();
+        answer
     }
 
-    /// Puts an object into the store as it is, with what the API server would add (uid, resourceVersion, times).
+    /// Lets the clock look at what is due. Its task begins with the first call inside a runtime.
+    fn wake(&self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.inner.task.get_or_init(|| {
+                runtime.spawn(clock::run(Arc::downgrade(&self.inner))).abort_handle()
+            });
+        }
+        self.inner.woken.notify_one();
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let done = act(&mut self.inner.lock());
+        self.wake();
+        done
+    }
+
+    /// Puts an object into the store as it is, with what the API server would add (namespace, uid, times).
+    /// A deployment put in this way is at rest until it is written to.
     pub fn seed(&self, object: Value) {
-        drop(object);
+        self.with(|state| seed::object(state, object));
     }
 
     /// Puts a ready node of this architecture (`amd64`, `arm64`) into the store.
     pub fn node(&self, name: &str, architecture: &str) {
-        let _ = (name, architecture);
+        self.with(|state| seed::node(state, name, architecture));
     }
 
     /// Begins a healthy deployment with its replica set and ready pods; `seed` on the builder puts them into the store.
@@ -88,72 +213,54 @@ impl Kube {
         image: &str,
         replicas: u32,
     ) -> Seeding {
-        let _ = (namespace, name, container, image, replicas);
-        Seeding {}
+        Seeding::new(self.clone(), namespace, name, (container, image), replicas)
     }
 
     /// Says what is played when a deployment gets an image that `matches`; the latest script that matches wins.
     pub fn script(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static, play: Play) {
-        let _ = (matches, play);
+        self.with(|state| state.scripts.push((Box::new(matches), play)));
     }
 
     /// Sets how a reference without a digest becomes one (`sha256:…`), for the pods' `imageID`.
     pub fn resolver(&self, digest: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
-        let _ = digest;
+        self.with(|state| state.resolver = Some(Box::new(digest)));
     }
 
     /// Denies a verb (or `*`) on a resource (`deployments`, `pods/log`, or `*`) to everybody.
     pub fn deny(&self, verb: &str, resource: &str) {
-        let _ = (verb, resource);
+        self.with(|state| state.rules.deny(verb, resource));
     }
 
     /// Applies a merge patch as another writer would, with this name as its field manager.
-    pub fn write(&self, manager: &str, kind: &str, namespace: &str, name: &str, patch: Value) {
-        let _ = (manager, kind, namespace, name, patch);
+    /// Returns what is stored then, or nothing if there is no such object or the API would refuse the patch.
+    pub fn write(
+        &self,
+        manager: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Option<Value> {
+        let kind = kinds::by_kind(kind)?;
+        let (media, body) = ("application/strategic-merge-patch+json", patch.to_string());
+        let writer = write::Writer { manager, dry: false };
+        let patch = (media, body.as_bytes());
+        self.with(|state| write::patch(state, kind, (namespace, name), patch, &writer).ok())
+    }
+
+    /// Forgets the history of changes, as a compaction does: watches from before get `410 Gone`.
+    pub fn compact(&self) {
+        self.with(|state| state.store.compact());
     }
 
     /// Reads one object.
     pub fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
-        let _ = (kind, namespace, name);
-        None
+        let kind = kinds::by_kind(kind)?;
+        self.with(|state| state.store.get(&Key::new(kind.kind, namespace, name)).cloned())
     }
 
-    /// Reads all objects of a kind in a namespace, ordered by name.
+    /// Reads all objects of a kind in a namespace, ordered by name; the empty name stands for all namespaces.
     pub fn objects(&self, kind: &str, namespace: &str) -> Vec<Value> {
-        let _ = (kind, namespace);
-        Vec::new()
+        self.with(|state| state.store.named(kind, namespace).into_iter().cloned().collect())
     }
-}
-
-/// A deployment about to be put into the store.
-#[must_use = "nothing is in the store before `seed`"]
-pub struct Seeding {}
-
-impl Seeding {
-    /// Adds a container beside the first one.
-    pub fn container(self, name: &str, image: &str) -> Self {
-        let _ = (name, image);
-        self
-    }
-
-    /// Adds an init container.
-    pub fn init(self, name: &str, image: &str) -> Self {
-        let _ = (name, image);
-        self
-    }
-
-    /// Changes the deployment before its pods are made from it, by a merge patch.
-    pub fn with(self, patch: Value) -> Self {
-        drop(patch);
-        self
-    }
-
-    /// Names the field manager that created it, `kubectl-client-side-apply` unless told.
-    pub fn by(self, manager: &str) -> Self {
-        let _ = manager;
-        self
-    }
-
-    /// Puts the deployment, its replica set and its ready pods into the store.
-    pub fn seed(self) {}
 }

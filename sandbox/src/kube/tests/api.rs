@@ -1,0 +1,214 @@
+//! The API's manners: what is answered, and in which words it is refused.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use serde_json::{Value, json};
+
+use super::super::{Kube, Speed};
+use super::{WEB, ask, cluster, get, image, json_patch, set_image};
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let kube = cluster(Speed::Instant, 1);
+    let (status, body) = get(&kube, "/apis/apps/v1/namespaces/shop/deployments/api").await;
+    let expected = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "deployments.apps \"api\" not found", "reason": "NotFound",
+        "details": { "name": "api", "group": "apps", "kind": "deployments" }, "code": 404,
+    });
+    assert_eq!((status, body), (404, expected));
+    let (status, body) = ask(&kube, "GET", "/apis/batch/v1/jobs", "", "").await;
+    assert_eq!((status, body.as_str()), (404, "404 page not found\n"));
+}
+
+#[tokio::test]
+async fn a_denied_verb_is_refused_and_told_by_the_review() {
+    let kube = cluster(Speed::Instant, 1);
+    kube.deny("patch", "deployments");
+    kube.deny("list", "nodes");
+    let (status, body) = json_patch(&kube, WEB, set_image("x")).await;
+    assert_eq!(status, 403);
+    assert_eq!(
+        body["message"],
+        "deployments.apps \"web\" is forbidden: User \"deployer\" cannot patch resource \"deployments\" in \
+         API group \"apps\" in the namespace \"shop\""
+    );
+    let (_, body) = get(&kube, "/api/v1/nodes").await;
+    assert_eq!(
+        body["message"],
+        "nodes is forbidden: User \"deployer\" cannot list resource \"nodes\" in API group \"\" at the \
+         cluster scope"
+    );
+    for (verb, allowed) in [("patch", false), ("get", true)] {
+        let attributes = json!({ "verb": verb, "group": "apps", "resource": "deployments", "namespace": "shop" });
+        let review = json!({ "spec": { "resourceAttributes": attributes } }).to_string();
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let (status, body) = ask(&kube, "POST", path, "application/json", &review).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["status"]["allowed"]), (201, &json!(allowed)), "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_test_writes_nothing_and_a_dry_run_neither() {
+    let kube = cluster(Speed::Instant, 1);
+    let (_, before) = get(&kube, WEB).await;
+    let patch = json!([{ "op": "test", "path": "/metadata/uid", "value": "another" },
+        set_image("x")[0]]);
+    let (status, body) = json_patch(&kube, WEB, patch).await;
+    assert_eq!((status, &body["details"]), (422, &json!({})));
+    let (status, body) = json_patch(&kube, &format!("{WEB}?dryRun=All"), set_image("x")).await;
+    assert_eq!((status, &body["metadata"]["generation"]), (200, &json!(2)));
+    assert_eq!(get(&kube, WEB).await.1, before);
+}
+
+#[tokio::test]
+async fn a_patch_that_changes_nothing_makes_no_new_version() {
+    let kube = cluster(Speed::Instant, 1);
+    let (_, before) = get(&kube, WEB).await;
+    let (status, after) = json_patch(&kube, WEB, set_image(&image("order-backend:v1"))).await;
+    assert_eq!((status, after), (200, before));
+}
+
+#[tokio::test]
+async fn an_annotation_makes_a_version_but_no_generation_and_names_its_manager() {
+    let kube = cluster(Speed::Instant, 1);
+    let patch =
+        json!([{ "op": "add", "path": "/metadata/annotations/slipway~1commit", "value": "c" }]);
+    let (_, after) = json_patch(&kube, &format!("{WEB}?fieldManager=slipway"), patch).await;
+    assert_eq!(after["metadata"]["generation"], 1);
+    let entries = after["metadata"]["managedFields"].as_array().unwrap();
+    let mine = entries.iter().find(|e| e["manager"] == "slipway").unwrap();
+    let fields = json!({ "f:metadata": { "f:annotations": { "f:slipway/commit": {} } } });
+    assert_eq!((&mine["operation"], &mine["fieldsV1"]), (&json!("Update"), &fields));
+}
+
+#[tokio::test]
+async fn an_update_from_an_old_version_conflicts() {
+    let kube = cluster(Speed::Instant, 1);
+    let (_, mut old) = get(&kube, WEB).await;
+    json_patch(&kube, WEB, json!([{ "op": "add", "path": "/metadata/labels/a", "value": "b" }]))
+        .await;
+    old["spec"]["replicas"] = 2.into();
+    let (status, body) = ask(&kube, "PUT", WEB, "application/json", &old.to_string()).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 409);
+    assert_eq!(
+        body["message"],
+        "Operation cannot be fulfilled on deployments.apps \"web\": the object has been modified; please \
+         apply your changes to the latest version and try again"
+    );
+}
+
+#[tokio::test]
+async fn a_list_selects_and_pages() {
+    let kube = cluster(Speed::Instant, 3);
+    let pods = "/api/v1/namespaces/shop/pods";
+    let (_, all) = get(&kube, &format!("{pods}?labelSelector=app%3Dweb")).await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
+    let (_, none) = get(&kube, &format!("{pods}?labelSelector=app%20notin%20(web,api)")).await;
+    assert_eq!(none["items"], json!([]));
+    let (_, first) = get(&kube, &format!("{pods}?limit=2")).await;
+    assert_eq!(first["metadata"]["remainingItemCount"], 1);
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let (_, rest) = get(&kube, &format!("{pods}?limit=2&continue={token}")).await;
+    assert_eq!(rest["items"][0]["metadata"]["name"], all["items"][2]["metadata"]["name"]);
+    let (status, body) = get(&kube, &format!("{pods}?fieldSelector=spec.image%3Da")).await;
+    assert_eq!(status, 400);
+    assert!(body["message"].as_str().unwrap().ends_with("field label not supported: spec.image"));
+    kube.compact();
+    kube.seed(json!({ "kind": "ConfigMap", "metadata": { "name": "c", "namespace": "shop" } }));
+    kube.compact();
+    let (status, body) = get(&kube, &format!("{pods}?limit=2&continue={token}")).await;
+    assert_eq!((status, &body["reason"]), (410, &json!("Expired")));
+}
+
+/// Opens a watch and reads its lines until it ends or nothing comes.
+async fn watched(kube: &Kube, query: &str, lines: usize) -> Vec<Value> {
+    let uri = format!("/api/v1/namespaces/shop/pods?watch=1&{query}");
+    let request = Request::get(uri).body(crate::kube::Body::default()).unwrap();
+    let mut body = kube.answer(request).await.into_body();
+    let mut found = Vec::new();
+    while found.len() < lines
+        && let Some(frame) = body.frame().await
+    {
+        found.push(serde_json::from_slice(frame.unwrap().data_ref().unwrap()).unwrap());
+    }
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_begins_with_what_is_there_and_ends_in_time_with_a_bookmark() {
+    let kube = cluster(Speed::Instant, 1);
+    let start = tokio::time::Instant::now();
+    let lines = watched(&kube, "timeoutSeconds=90&allowWatchBookmarks=true", 9).await;
+    let kinds: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ADDED", "BOOKMARK", "BOOKMARK"]);
+    assert_eq!(start.elapsed().as_secs(), 90);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_from_a_version_sees_only_what_came_after() {
+    let kube = cluster(Speed::Instant, 1);
+    let version = get(&kube, "/api/v1/pods").await.1["metadata"]["resourceVersion"].clone();
+    let name = kube.objects("Pod", "shop")[0]["metadata"]["name"].clone();
+    let path = format!("/api/v1/namespaces/shop/pods/{}", name.as_str().unwrap());
+    let body = r#"{"gracePeriodSeconds":0}"#;
+    ask(&kube, "DELETE", &path, "application/json", body).await;
+    let query = format!("resourceVersion={}", version.as_str().unwrap());
+    let lines = watched(&kube, &query, 2).await;
+    assert_eq!(
+        (&lines[0]["type"], &lines[0]["object"]["metadata"]["name"]),
+        (&json!("DELETED"), &name)
+    );
+    assert_eq!(lines[1]["type"], "ADDED", "the replica set made another");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_from_a_forgotten_version_is_gone() {
+    let kube = cluster(Speed::Instant, 1);
+    kube.compact();
+    let lines = watched(&kube, "resourceVersion=7", 9).await;
+    assert_eq!(lines.len(), 1);
+    assert_eq!((&lines[0]["type"], &lines[0]["object"]["code"]), (&json!("ERROR"), &json!(410)));
+}
+
+#[tokio::test]
+async fn initial_events_are_refused_as_1_33_refuses_them() {
+    let kube = cluster(Speed::Instant, 1);
+    let path = "/api/v1/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    let (status, body) = get(&kube, path).await;
+    assert_eq!(status, 422);
+    assert_eq!(
+        body["message"],
+        "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is \
+         forbidden for watch unless the WatchList feature gate is enabled"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_cluster_ends_its_watches_and_its_clock() {
+    let kube = cluster(Speed::Times(1.0), 1);
+    let request = Request::get("/api/v1/pods?watch=1").body(crate::kube::Body::default()).unwrap();
+    let mut body = kube.answer(request).await.into_body();
+    body.frame().await.unwrap().unwrap();
+    let task = kube.inner.task.get().unwrap().clone();
+    drop(kube);
+    let end = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+    assert!(end.unwrap().is_none());
+    tokio::task::yield_now().await;
+    assert!(task.is_finished());
+}
+
+#[tokio::test]
+async fn a_container_without_a_previous_run_has_no_previous_log() {
+    let kube = cluster(Speed::Instant, 1);
+    let pods = kube.objects("Pod", "shop");
+    let name = pods[0]["metadata"]["name"].as_str().unwrap();
+    let path = format!("/api/v1/namespaces/shop/pods/{name}/log?previous=true");
+    let (status, body) = get(&kube, &path).await;
+    let expected = format!("previous terminated container \"web\" in pod \"{name}\" not found");
+    assert_eq!((status, body["message"].as_str()), (400, Some(expected.as_str())));
+}

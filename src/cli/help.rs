@@ -1,0 +1,107 @@
+//! Help, made from the table of inputs: nothing is listed twice, and nothing that does not work.
+
+use crate::inputs::table::{Command, Group, INPUTS, Input, Ways};
+
+const WIDEST: usize = 100;
+
+/// The help of one command, or of all.
+#[must_use]
+pub fn text(command: Option<Command>) -> String {
+    match command {
+        None => overview(),
+        Some(command) if command.takes_inputs() => inputs(command),
+        Some(command) => format!("usage: slipway {}\n\n{}\n", usage(command), command.about()),
+    }
+}
+
+fn usage(command: Command) -> &'static str {
+    match command {
+        Command::Explain => "explain CODE   (or `exit`; without a code, all of them)",
+        Command::Completions => "completions bash|zsh|fish",
+        Command::Sandbox => "sandbox [PORT]",
+        other => other.word(),
+    }
+}
+
+fn offered(command: Command) -> bool {
+    cfg!(feature = "sandbox") || !matches!(command, Command::Demo | Command::Sandbox)
+}
+
+fn overview() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("slipway {version}: from a commit to running pods on EKS, explained and undone when it fails\n\n");
+    let main = Command::ALL.iter().filter(|c| offered(**c) && !matches!(c, Command::Sandbox | Command::Completions));
+    for command in main {
+        text.push_str(&format!("  {:<8}  {}\n", command.word(), command.about()));
+    }
+    let also = Command::ALL.iter().filter(|c| offered(**c) && matches!(c, Command::Sandbox | Command::Completions));
+    let also: Vec<_> = also.map(|c| match c {
+        Command::Sandbox => "sandbox (the demo, kept running)",
+        _ => "completions",
+    });
+    let also: Vec<_> = also.into_iter().collect();
+    text.push_str(&format!("\nalso: {}\n", also.join(", ")));
+    let first = if cfg!(feature = "sandbox") { "first: slipway demo   " } else { "" };
+    text.push_str(&format!("{first}inputs: slipway ship -h   exit codes: slipway explain exit\n"));
+    text
+}
+
+fn inputs(command: Command) -> String {
+    let mut text = format!(
+        "usage: slipway {} [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent\n",
+        command.word()
+    );
+    for group in Group::ALL {
+        let items: Vec<_> = INPUTS.iter().filter(|i| i.group == *group && i.has_flag() && fits(i, command)).map(item).collect();
+        text.push_str(&row(group.word(), &items));
+        if *group == Group::Who {
+            let secret: Vec<_> = INPUTS.iter().filter(|i| i.ways == Ways::Secret).map(|i| i.name.to_owned()).collect();
+            text.push_str(&row("", &[format!("no flags: {}", secret.join(" "))]));
+        }
+    }
+    text
+}
+
+/// `to` is what a rollback is about, and what a ship refuses.
+fn fits(input: &Input, command: Command) -> bool {
+    match input.name {
+        "to" => command == Command::Rollback,
+        "image" | "commit" | "context" | "create-repository" | "until" => matches!(command, Command::Ship | Command::Plan),
+        "platform" | "reference" | "timeout" | "bake" | "on-cancel" | "allow" => matches!(command, Command::Ship | Command::Plan | Command::Rollback),
+        _ => true,
+    }
+}
+
+fn item(input: &Input) -> String {
+    if input.hint.is_empty() { format!("--{}", input.name) } else { format!("--{} {}", input.name, input.hint) }
+}
+
+/// Items of a row, wrapped under each other.
+fn row(label: &str, items: &[String]) -> String {
+    let mut lines = vec![format!("{label:<6}")];
+    for item in items {
+        let last = lines.last_mut();
+        match last {
+            Some(line) if line.trim().is_empty() || line.trim() == label => {
+                let gap = if line.ends_with("      ") || line.len() == 6 { " " } else { "  " };
+                line.push_str(&format!("{gap}{item}"));
+            }
+            Some(line) if line.len() + 2 + item.len() <= WIDEST => line.push_str(&format!("  {item}")),
+            _ => lines.push(format!("       {item}")),
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_lists_what_there_is() {
+        insta::assert_snapshot!(text(None), @"");
+        insta::assert_snapshot!(text(Some(Command::Ship)), @"");
+        insta::assert_snapshot!(text(Some(Command::Rollback)), @"");
+        insta::assert_snapshot!(text(Some(Command::Explain)), @"");
+    }
+}

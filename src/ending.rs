@@ -1,0 +1,314 @@
+//! What is told at the end of a rollout: the ending, the block, the last line. Pure.
+//!
+//! Past for done, present for what holds; `now` is only ever what was read after the last write.
+
+use std::time::Duration;
+
+use crate::cancel::Signal;
+use crate::error::{Code, Ending, Failure, Severity, Told, one_line};
+use crate::record::Record;
+use crate::report::figures;
+use crate::restore::{RestorePoint, short_commit};
+use crate::rollback::Back;
+use crate::rollout::{Change, Progress};
+use crate::watch::{Ended, Failed};
+
+/// The words that every sentence of an ending needs.
+pub struct Words<'a> {
+    /// `shop/web`.
+    pub path: &'a str,
+    /// The commit that was shipped, as people read it.
+    pub commit: &'a str,
+    /// The setting, for "in 10m".
+    pub timeout: Duration,
+    /// The workload's strategy is Recreate: old pods are gone.
+    pub recreate: bool,
+}
+
+/// An ending with its block, if it has one.
+pub struct Close {
+    /// The ending.
+    pub ending: Ending,
+    /// The block.
+    pub told: Option<Told>,
+}
+
+fn close(ending: Ending, severity: Severity, failure: Failure, now: String) -> Close {
+    let Failure { code, what, why, next } = failure;
+    Close { ending, told: Some(Told { severity, code, what, why, now: Some(now), next }) }
+}
+
+/// `3/3 ready`.
+fn ready(progress: &Progress) -> String {
+    format!("{}/{} ready", progress.new_ready, progress.wanted)
+}
+
+/// `0/3 new, 3 old ready`.
+fn halfway(progress: &Progress) -> String {
+    format!("{}/{} new, {} old ready", progress.new_ready, progress.wanted, progress.old_ready)
+}
+
+impl Words<'_> {
+    /// It failed: with what came of the rollback, or without a restore point.
+    #[must_use]
+    pub fn failed(
+        &self,
+        ended: &Ended,
+        failed: &Failed,
+        back: Option<(RestorePoint, Back)>,
+        in_ecr: Option<bool>,
+    ) -> Close {
+        let Some((point, back)) = back else { return self.nothing_to_restore(ended, failed) };
+        match back {
+            Back::Serves { progress, checked, .. } if in_ecr != Some(false) => {
+                let now = format!(
+                    "rolled back: {} serves, {}{}",
+                    point.label,
+                    ready(&progress),
+                    if checked { ", digest checked" } else { "" }
+                );
+                close(Ending::RolledBack, Severity::Error, self.not_updated(failed), now)
+            }
+            Back::Serves { progress, .. } => self.gone_from_ecr(failed, &point, &progress),
+            Back::Incomplete { progress, failure } => {
+                self.not_back(failed, &point, &progress, &failure, in_ecr)
+            }
+            Back::NotWritten(failure) => {
+                let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+                close(
+                    Ending::NotRestored,
+                    Severity::Error,
+                    self.not_rolled_back(failed, &failure.what, &failure.why),
+                    now,
+                )
+            }
+            Back::Taken => {
+                let what = format!(
+                    "`{}` was taken over: somebody changed it while {} was rolled back",
+                    self.path, self.commit
+                );
+                let failure = Failure::new(Code::RunDisplaced, what).why(format!(
+                    "{} fails ({}): {}",
+                    self.commit, failed.failure.code, failed.failure.what
+                ));
+                close(
+                    Ending::Displaced,
+                    Severity::Error,
+                    failure.next("slipway status"),
+                    "not ours any more: nothing more was written".into(),
+                )
+            }
+            Back::Unwatched(progress) => {
+                let now =
+                    format!("{} is set again, unwatched: {}", point.label, halfway(&progress));
+                close(Ending::Cancelled, Severity::Error, self.not_updated(failed), now)
+            }
+        }
+    }
+
+    /// "`shop/web` was not updated to 9f2c1e4: …", with the diagnosis' own lines.
+    fn not_updated(&self, failed: &Failed) -> Failure {
+        let late = if failed.late {
+            format!(" in {}", figures::setting(self.timeout))
+        } else {
+            String::new()
+        };
+        let mut failure = failed.failure.clone();
+        failure.what =
+            format!("`{}` was not updated to {}{late}: {}", self.path, self.commit, failure.what);
+        if failure.code.blames_the_image() {
+            if let Some(last) = failure.next.last_mut() {
+                last.push(';');
+            }
+            failure.next.push(format!(
+                "{} ships again only with `allow: {}`",
+                self.commit,
+                Code::ImageWithdrawn
+            ));
+        }
+        failure
+    }
+
+    fn not_rolled_back(&self, failed: &Failed, because: &str, why: &[String]) -> Failure {
+        let cause = &failed.failure;
+        let what = format!(
+            "`{}` was not rolled back: {} fails ({}), {because}",
+            self.path, self.commit, cause.code
+        );
+        let mut failure = Failure::new(Code::RestoreFailed, what);
+        failure.why = why
+            .iter()
+            .cloned()
+            .chain([format!("{}: {}", self.commit, cause.what)])
+            .chain(cause.why.iter().cloned())
+            .collect();
+        failure.next("a person is needed: slipway status, then push a fix")
+    }
+
+    fn nothing_to_restore(&self, ended: &Ended, failed: &Failed) -> Close {
+        let mut failure = self.not_rolled_back(failed, "no earlier revision was healthy", &[]);
+        failure.code = Code::RestoreNone;
+        failure.next = failed.failure.next.clone();
+        let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+        close(Ending::NotRestored, Severity::Error, failure, now)
+    }
+
+    fn gone_from_ecr(&self, failed: &Failed, point: &RestorePoint, progress: &Progress) -> Close {
+        let because = format!("{} left ECR", point.label);
+        let mut failure = self.not_rolled_back(failed, &because, &[]);
+        failure.code = Code::RestoreGone;
+        failure.what = format!(
+            "`{}` was rolled back, but {} left ECR: {} fails ({})",
+            self.path, point.label, self.commit, failed.failure.code
+        );
+        failure.next = vec![
+            "a person is needed: push a fix before these pods have to move to another node".into(),
+        ];
+        let now = format!(
+            "{} serves, {}: these pods cannot move, no node can pull their image",
+            point.label,
+            ready(progress)
+        );
+        close(Ending::NotRestored, Severity::Error, failure, now)
+    }
+
+    fn not_back(
+        &self,
+        failed: &Failed,
+        point: &RestorePoint,
+        progress: &Progress,
+        inner: &Failure,
+        in_ecr: Option<bool>,
+    ) -> Close {
+        let left = in_ecr == Some(false);
+        let because = if left {
+            format!("{} left ECR", point.label)
+        } else {
+            format!("{} did not become ready again", point.label)
+        };
+        let mut why = vec![format!("{}: {}", point.label, inner.what)];
+        why.extend(inner.why.iter().cloned());
+        if left && self.recreate {
+            why.push("strategy Recreate had ended its pods".into());
+        }
+        let mut failure = self.not_rolled_back(failed, &because, &why);
+        if left {
+            failure.code = Code::RestoreGone;
+        }
+        let serves =
+            if progress.new_ready + progress.old_ready == 0 { ": nothing serves" } else { "" };
+        let now = format!("{} is set, {}{serves}", point.label, ready(progress));
+        close(Ending::NotRestored, Severity::Error, failure, now)
+    }
+
+    /// The run was cancelled after the patch.
+    #[must_use]
+    pub fn cancelled(
+        &self,
+        ended: &Ended,
+        signal: Signal,
+        back: Option<(RestorePoint, Back)>,
+    ) -> Close {
+        let seconds = ended.at.as_secs();
+        let what = format!(
+            "`{}` was not watched to the end: cancelled {seconds}s after the patch to {}",
+            self.path, self.commit
+        );
+        let failure = Failure::new(Code::RunCancelled, what).why(signal.said());
+        let (now, failure) = match back {
+            Some((point, Back::Serves { progress, .. })) => (
+                format!("rolled back: {} serves, {}", point.label, ready(&progress)),
+                failure.next("nothing: `on-cancel` is rollback"),
+            ),
+            Some((point, _)) => {
+                (format!("{} is set again, unwatched", point.label), failure.next("slipway status"))
+            }
+            None => {
+                let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
+                let go_back = back.map_or(String::new(), |commit| format!("; to go back: slipway rollback --to {}   (by itself: `on-cancel: rollback`)", short_commit(commit)));
+                (
+                    format!(
+                        "{} goes on rolling out, unwatched: {}",
+                        self.commit,
+                        halfway(&ended.progress)
+                    ),
+                    failure.next(format!("slipway status{go_back}")),
+                )
+            }
+        };
+        close(Ending::Cancelled, Severity::Error, failure, now)
+    }
+
+    /// Somebody set another image: a newer commit of slipway's own, or anybody.
+    #[must_use]
+    pub fn changed(&self, ended: &Ended, change: &Change, newer: bool) -> Close {
+        let theirs = Record::read(&change.annotations);
+        let after = change.at.as_secs();
+        let commit = theirs.commit.as_deref().map(short_commit);
+        let by_slipway = theirs.run.as_deref().is_some_and(|run| run != ended.rollout.ours.run);
+        let run = theirs.history.first().map(|entry| entry.mark.shown());
+        if let (true, Some(commit), Some(run)) = (newer, &commit, &run) {
+            let what = format!(
+                "{} was superseded: {run} set {commit}, which is newer, {after}s after this patch",
+                self.commit
+            );
+            let now = format!("{commit} rolls out under {run}; nothing was rolled back");
+            return close(
+                Ending::Superseded,
+                Severity::Notice,
+                Failure::new(Code::RunSuperseded, what),
+                now,
+            );
+        }
+        let image =
+            change.images.values().next().map(|image| one_line(image, 120)).unwrap_or_default();
+        let who = match (&change.manager, by_slipway, &run) {
+            (_, true, Some(run)) => run.clone(),
+            (Some(manager), _, _) => format!("field manager `{}`", one_line(manager, 60)),
+            (None, _, _) => "somebody".into(),
+        };
+        let set = if by_slipway { commit.unwrap_or_else(|| image.clone()) } else { image.clone() };
+        let what = format!(
+            "`{}` was taken over: {who} set {set}, {after}s after the patch to {}",
+            self.path, self.commit
+        );
+        let failure = Failure::new(Code::RunDisplaced, what)
+            .why(format!("the image is {image}; no annotation of slipway proves that it is newer"))
+            .next(format!(
+                "find out who runs `{who}`, or ship again",
+                who = who.trim_start_matches("field manager ").trim_matches('`')
+            ));
+        close(
+            Ending::Displaced,
+            Severity::Error,
+            failure,
+            format!("{set} rolls out; nothing was rolled back"),
+        )
+    }
+
+    /// It was deleted under us.
+    #[must_use]
+    pub fn gone(&self) -> Close {
+        let failure = Failure::new(
+            Code::WorkloadGone,
+            format!(
+                "`{}` was taken over: it was deleted while {} rolled out",
+                self.path, self.commit
+            ),
+        )
+        .next("run again, once it is back");
+        close(Ending::Displaced, Severity::Error, failure, "it is not there".into())
+    }
+
+    /// Nobody knows what runs.
+    #[must_use]
+    pub fn unknown(&self, from: &str, why: &Failure) -> Close {
+        let mut failure = Failure::new(
+            Code::RunUnknown,
+            format!("`{}` may run {} or {from}: {}", self.path, self.commit, why.what),
+        );
+        failure.why.clone_from(&why.why);
+        failure = failure.next("a person is needed: slipway status, once the cluster answers");
+        close(Ending::Unknown, Severity::Error, failure, "not visible".into())
+    }
+}

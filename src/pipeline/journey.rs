@@ -1,0 +1,309 @@
+//! One run's companions and its outcomes: who hears of it, how it is cancelled, and the first and
+//! last words of every way it can end before a write.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::aws::{Aws, Endpoints, RunName};
+use crate::cancel::Cancel;
+use crate::error::{Code, Ending, Failure, Severity, Told};
+use crate::github::context::Context;
+use crate::inputs::{Inputs, Intent};
+use crate::names::{Commit, ImageRef};
+use crate::plan::{Plan, Run, image};
+use crate::publish::Published;
+use crate::report::{Event, Outcome, Reporter, Started, figures};
+use crate::restore;
+use crate::survey::{self, Facts, place::Place};
+
+/// What a run has from its beginning to its end.
+pub struct Journey<'a> {
+    /// What it was given.
+    pub inputs: &'a Inputs,
+    /// What GitHub says about it; absent off a runner.
+    pub context: Option<&'a Context>,
+    /// Who it is.
+    pub run: Run,
+    /// Who hears of it.
+    pub report: &'a Reporter,
+    /// The ear for signals.
+    pub cancel: &'a Cancel,
+    /// Masks a secret the moment it is born.
+    pub secrets: std::sync::Arc<dyn Fn(&str) + Send + Sync>,
+    /// When it began.
+    pub begun: Instant,
+}
+
+/// Why a run stops before it wrote to the cluster, and the first words of that.
+pub struct Halt {
+    ending: Ending,
+    failures: Vec<Failure>,
+    now: String,
+    serving: Option<String>,
+}
+
+/// What serves, as it was last read.
+pub struct Now {
+    said: String,
+    commit: Option<String>,
+}
+
+impl Now {
+    /// From the survey.
+    #[must_use]
+    pub fn of(facts: &Facts) -> Self {
+        facts.place.as_ref().map_or(Self { said: "not looked at".into(), commit: None }, Self::at)
+    }
+
+    /// From the workload: the label of what its ready pods run, and how many are ready.
+    #[must_use]
+    pub fn at(place: &Place) -> Self {
+        let health = &place.health;
+        let serving = health.completed.as_ref().or(health.current.as_ref());
+        // The container that slipway wrote, or the first that is not an init container.
+        let container = place.live.containers.iter().find(|c| !c.init);
+        let digest = container.and_then(|c| {
+            let runs =
+                serving.and_then(|revision| revision.digests.get(&c.name)?.iter().next().cloned());
+            runs.or_else(|| restore::pinned(&c.image))
+        });
+        let commit =
+            digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
+        let image = container.and_then(|c| {
+            serving.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
+        });
+        let label =
+            restore::label(commit.as_deref(), image.map_or("", String::as_str), digest.as_ref());
+        let verb = if health.ready == 0 { "is set" } else { "serves" };
+        Self { said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted), commit }
+    }
+}
+
+impl Halt {
+    /// Stopped before anything was read.
+    #[must_use]
+    pub fn before_reads(failure: Failure) -> Box<Self> {
+        Box::new(Self {
+            ending: Ending::Refused,
+            failures: vec![failure],
+            now: "not looked at".into(),
+            serving: None,
+        })
+    }
+
+    /// A read failed that everything else depends on.
+    #[must_use]
+    pub fn unseen(failure: Failure) -> Box<Self> {
+        Box::new(Self {
+            ending: Ending::Refused,
+            failures: vec![failure],
+            now: "not visible".into(),
+            serving: None,
+        })
+    }
+
+    /// Refused by the plan, for all of these reasons.
+    #[must_use]
+    pub fn refused(failures: Vec<Failure>, now: &Now) -> Box<Self> {
+        Box::new(Self {
+            ending: Ending::Refused,
+            failures,
+            now: now.said.clone(),
+            serving: now.commit.clone(),
+        })
+    }
+
+    /// The push failed.
+    #[must_use]
+    pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {
+        Box::new(Self {
+            ending: Ending::NotDeployed,
+            failures: vec![failure],
+            now: now.said.clone(),
+            serving: now.commit.clone(),
+        })
+    }
+
+    /// Refused by clearance: ECR may have been written to by then.
+    #[must_use]
+    pub fn at_the_gate(failure: Failure, wrote: bool, now: &Now) -> Box<Self> {
+        let ending = super::ending_at_the_gate(wrote);
+        Box::new(Self {
+            ending,
+            failures: vec![failure],
+            now: now.said.clone(),
+            serving: now.commit.clone(),
+        })
+    }
+}
+
+/// The first words of a block, which say what was not done.
+fn first_words(ending: Ending) -> &'static str {
+    match ending {
+        Ending::BadInput => "nothing was read or written",
+        Ending::NotDeployed => "nothing was deployed",
+        _ => "nothing was written",
+    }
+}
+
+/// A block for a run that ends before a write.
+#[must_use]
+pub fn told(ending: Ending, failure: Failure, now: &str) -> Told {
+    let Failure { code, what, why, next } = failure;
+    let what = format!("{}: {what}", first_words(ending));
+    Told { severity: Severity::Error, code, what, why, now: Some(now.to_owned()), next }
+}
+
+impl Journey<'_> {
+    /// The commit to ship; none for a rollback, whose commit is found in the history.
+    ///
+    /// # Errors
+    /// What `survey::commit` refuses.
+    pub fn commit(&self) -> Result<Option<Commit>, Box<Failure>> {
+        match self.inputs.intent {
+            Intent::Ship => survey::commit(self.inputs, self.context).map(Some).map_err(Box::new),
+            Intent::Rollback(_) => Ok(None),
+        }
+    }
+
+    /// AWS, as the identity of the inputs.
+    ///
+    /// # Errors
+    /// No identity, or roots that cannot be read.
+    pub fn aws(&self) -> Result<Aws, Failure> {
+        let identity = self
+            .inputs
+            .identity
+            .clone()
+            .ok_or_else(|| Failure::new(Code::InputMissing, "no AWS credentials"))?;
+        let endpoints = &self.inputs.endpoints;
+        let endpoints = Endpoints {
+            sts: endpoints.sts.clone(),
+            ecr: endpoints.ecr.clone(),
+            eks: endpoints.eks.clone(),
+        };
+        let secrets = self.secrets.clone();
+        Aws::new(
+            identity,
+            self.inputs.region.clone(),
+            endpoints,
+            RunName::new(&self.run.mark.run),
+            move |secret| secrets(secret),
+        )
+    }
+
+    /// The first line.
+    pub fn start(&self, commit: Option<&Commit>) {
+        let to = match &self.inputs.intent {
+            Intent::Ship => commit.map(Commit::short),
+            Intent::Rollback(to) => Some(format!("to {}", to.as_str())),
+        };
+        let merge = self.context.and_then(|context| context.event.pull_request);
+        self.report.say(Event::Started(Started {
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: self.inputs.command.word().into(),
+            commit: to,
+            note: merge.map(|number| format!("merge of pull request {number}")),
+            target: self.inputs.target.as_ref().map(crate::plan::path),
+            cluster: self.inputs.target.as_ref().map(|target| target.cluster.to_string()),
+        }));
+        for (name, value) in &self.inputs.endpoints.overrides {
+            self.report.say(Event::Overridden { name: name.clone(), value: value.clone() });
+        }
+    }
+
+    /// A warning or a notice of the plan.
+    pub fn warn(&self, failure: Failure, notice: bool) {
+        let severity = if notice { Severity::Notice } else { Severity::Warning };
+        let Failure { code, what, why, next } = failure;
+        self.report.say(Event::Told(Told { severity, code, what, why, now: None, next }));
+    }
+
+    /// Tells every block of a halt; the first decides the outcome.
+    #[must_use]
+    pub fn halted(&self, halt: Halt) -> Outcome {
+        let Halt { ending, failures, now, serving } = halt;
+        let mut blocks: Vec<_> =
+            failures.into_iter().map(|failure| told(ending, failure, &now)).collect();
+        // One `now` for all of them would be said again and again: the last block has it.
+        let last = blocks.len().saturating_sub(1);
+        blocks.iter_mut().take(last).for_each(|block| block.now = None);
+        blocks.iter().for_each(|block| self.report.say(Event::Told(block.clone())));
+        let mut told = blocks.into_iter().next();
+        if let Some(told) = &mut told {
+            told.now = Some(now);
+        }
+        Outcome { told, serving, ..outcome(ending) }
+    }
+
+    /// A plan that nothing speaks against.
+    #[must_use]
+    pub fn planned(&self, plan: &Plan, facts: &Facts) -> Outcome {
+        let image = plan
+            .image()
+            .zip(facts.uri.as_ref())
+            .map(|(image, uri)| image::reference(uri, image, self.inputs.spelling));
+        Outcome {
+            plan: serde_json::to_value(plan).ok(),
+            image,
+            serving: Now::of(facts).commit,
+            ..outcome(Ending::Unchanged)
+        }
+    }
+
+    /// It already serves.
+    #[must_use]
+    pub fn unchanged(&self, plan: &Plan, facts: &Facts) -> Outcome {
+        let image = plan
+            .image()
+            .zip(facts.uri.as_ref())
+            .map(|(image, uri)| image::reference(uri, image, self.inputs.spelling));
+        let ready = facts.place.as_ref().map_or_else(String::new, |place| {
+            format!(", {}/{} ready", place.health.ready, place.health.wanted)
+        });
+        let target = self.inputs.target.as_ref().map(crate::plan::path).unwrap_or_default();
+        Outcome {
+            line: Some(format!("unchanged: {} already serves in {target}{ready}", plan.short())),
+            serving: Some(plan.commit.tag().to_string()),
+            image,
+            platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
+            ..outcome(Ending::Unchanged)
+        }
+    }
+
+    /// `until: push`.
+    #[must_use]
+    pub fn pushed(&self, plan: &Plan, published: &Published) -> Outcome {
+        let image = plan.image().zip(published.images.values().next());
+        let reference: Option<ImageRef> =
+            image.map(|(image, there)| image::reference(&there.uri, image, self.inputs.spelling));
+        let name = plan.image().map(|image| image.repository.to_string()).unwrap_or_default();
+        let verb = if published.wrote { "pushed" } else { "unchanged: ECR already has" };
+        let ending = if published.wrote { Ending::Shipped } else { Ending::Unchanged };
+        Outcome {
+            line: Some(format!(
+                "{verb} {name}:{} in {}, no rollout was asked for",
+                plan.short(),
+                figures::took(self.begun.elapsed())
+            )),
+            image: reference,
+            platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
+            ..outcome(ending)
+        }
+    }
+}
+
+/// An outcome with nothing but its ending.
+#[must_use]
+pub fn outcome(ending: Ending) -> Outcome {
+    Outcome {
+        ending,
+        line: None,
+        told: None,
+        serving: None,
+        image: None,
+        platforms: Vec::new(),
+        plan: None,
+        services: BTreeMap::new(),
+    }
+}

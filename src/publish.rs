@@ -1,0 +1,132 @@
+//! Puts every image of a plan into ECR, before the first write to a cluster. Idempotent: what is
+//! there is left alone.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::error::{Code, Failure};
+use crate::image::Image;
+use crate::names::{Digest, ImageRef};
+use crate::plan::{ImageName, ImagePlan, Origin, Plan};
+use crate::registry::{Progress, Pushed, Registry};
+use crate::report::{Event, Reporter, Step, figures};
+use crate::survey::{Remotes, source};
+
+/// Every image of the plan, in ECR.
+pub struct Published {
+    /// By the plan's names.
+    pub images: BTreeMap<ImageName, PublishedImage>,
+    /// Whether this run wrote to ECR.
+    pub wrote: bool,
+}
+
+/// One image in ECR.
+#[derive(Clone, Debug)]
+pub struct PublishedImage {
+    /// `host/name`.
+    pub uri: ImageRef,
+    /// What it is.
+    pub digest: Digest,
+    /// Every digest that a pod may report for it.
+    pub digests: Vec<Digest>,
+}
+
+/// Why the push stopped, and whether ECR was written to by then.
+pub struct Stopped {
+    /// Why.
+    pub failure: Failure,
+    /// The repository was created, or layers were sent.
+    pub wrote: bool,
+}
+
+/// Publishes what the plan asks for.
+///
+/// # Errors
+/// What ECR or its registry refuses; nothing is under the tag then.
+pub async fn publish(
+    plan: &Plan,
+    source: Option<&Image>,
+    uri: Option<&ImageRef>,
+    remotes: &mut Remotes,
+    report: &Reporter,
+) -> Result<Published, Stopped> {
+    let mut published = Published { images: BTreeMap::new(), wrote: false };
+    for (name, image) in &plan.images {
+        let done = one(image, source, uri, remotes, report).await;
+        let (uri, wrote) = done.map_err(|failure| Stopped { failure, wrote: true })?;
+        published.wrote |= wrote;
+        let there = PublishedImage {
+            uri,
+            digest: image.origin.digest().clone(),
+            digests: image.digests.clone(),
+        };
+        published.images.insert(name.clone(), there);
+    }
+    Ok(published)
+}
+
+async fn one(
+    image: &ImagePlan,
+    source: Option<&Image>,
+    uri: Option<&ImageRef>,
+    remotes: &mut Remotes,
+    report: &Reporter,
+) -> Result<(ImageRef, bool), Failure> {
+    let uri = if image.create { create(image, remotes).await? } else { known(image, uri)? };
+    let (Origin::Take { .. }, Some(source)) = (&image.origin, source) else {
+        return Ok((uri, false));
+    };
+    let registry = remotes.registry.as_ref().ok_or_else(no_registry)?;
+    let begun = Instant::now();
+    let pushed = push(registry, source, image, report).await?;
+    report.say(Event::StepDone {
+        step: Step::Push,
+        took: begun.elapsed(),
+        text: described(&pushed),
+    });
+    Ok((uri, true))
+}
+
+async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<ImageRef, Failure> {
+    let found = remotes.aws.create_repository(&image.repository).await?;
+    let (registry, _) = source::registry(&remotes.aws, &image.repository).await?;
+    remotes.registry = Some(registry);
+    Ok(found.uri)
+}
+
+fn known(image: &ImagePlan, uri: Option<&ImageRef>) -> Result<ImageRef, Failure> {
+    image.uri.clone().or_else(|| uri.cloned()).ok_or_else(no_registry)
+}
+
+fn no_registry() -> Failure {
+    Failure::new(Code::RunBug, "the plan names no registry for its image")
+}
+
+async fn push(
+    registry: &Registry,
+    source: &Image,
+    image: &ImagePlan,
+    report: &Reporter,
+) -> Result<Pushed, Failure> {
+    let say = |progress: Progress<'_>| {
+        if let Progress::Again { what, why, wait } = progress {
+            let text = format!("{what} again in {}: {why}", figures::took(wait));
+            report.say(Event::Working { step: Step::Push, text });
+        }
+    };
+    registry.push(source, &image.tag, &[], &say).await
+}
+
+fn described(pushed: &Pushed) -> String {
+    let layers = |n: usize| if n == 1 { "1 layer".to_owned() } else { format!("{n} layers") };
+    let digest = pushed.digest.short();
+    match (pushed.new, pushed.reused) {
+        (0, reused) => format!("{digest}, {} reused", layers(reused)),
+        (new, 0) => format!("{digest}, {} new ({})", layers(new), figures::size(pushed.new_bytes)),
+        (new, reused) => format!(
+            "{digest}, {} new ({}), {reused} reused",
+            layers(new),
+            figures::size(pushed.new_bytes)
+        ),
+    }
+}

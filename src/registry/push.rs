@@ -1,0 +1,300 @@
+//! A whole image into the repository: blobs that are missing, manifests from below, the tag last,
+//! and a look at what the tag names then.
+//!
+//! Nothing is under the tag until everything below it is there. Dropping the future stops all of it.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::Instant;
+
+use super::answer::{Asked, Refusal, Trouble};
+use super::read::digest_of;
+use super::upload::Came;
+use super::wire::{Answer, Listener, Wire};
+use super::{Progress, Pushed, Reference, Registry};
+use crate::error::{Code, Failure};
+use crate::image::{Blob, Image, Kind, Manifest};
+use crate::names::{Digest, Repository, Tag};
+
+/// Questions at once, for what is there.
+const ASKED_AT_ONCE: usize = 8;
+
+impl Registry {
+    /// Puts an image under a tag: what is missing, then its manifests, then the tag, read back.
+    ///
+    /// `mounts` are repositories of the same registry that may hold layers already; give them only
+    /// where the registry mounts. Dropping the future stops everything. Layers are counted,
+    /// configs are not.
+    ///
+    /// # Errors
+    /// Each kind of refusal under its code; nothing is under the tag then, or what was there before.
+    pub async fn push(
+        &self,
+        image: &Image,
+        tag: &Tag,
+        mounts: &[Repository],
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+    ) -> Result<Pushed, Failure> {
+        let push = Push { wire: &self.wire, image, tag, mounts, listener: progress };
+        push.run().await
+    }
+}
+
+struct Push<'a> {
+    wire: &'a Wire,
+    image: &'a Image,
+    tag: &'a Tag,
+    mounts: &'a [Repository],
+    listener: Listener<'a>,
+}
+
+/// What became of a manifest.
+enum Put {
+    Stored,
+    /// The tag cannot be moved; what it names decides.
+    Fixed(Refusal),
+    /// Something below it is not there.
+    Incomplete(Refusal),
+}
+
+impl Push<'_> {
+    async fn run(&self) -> Result<Pushed, Failure> {
+        let root = &self.image.root;
+        // Equal is done, and the only way to push again to an immutable tag.
+        if self.digest_at(&Reference::Tag(self.tag.clone())).await?.as_ref() == Some(&root.digest) {
+            let present = layers(&self.image.blobs).count();
+            (self.listener)(Progress::Compared { missing: 0, bytes: 0, present });
+            let digest = root.digest.clone();
+            return Ok(Pushed { digest, new: 0, new_bytes: 0, reused: present });
+        }
+        let mut pushed = self.blobs().await?;
+        for child in &self.image.children {
+            let reference = Reference::Digest(child.digest.clone());
+            // A manifest is 1 of 10 writes a second of the whole account; asking is 1 of 2000.
+            if self.digest_at(&reference).await?.is_none() {
+                self.put_whole(child, &reference, &mut pushed).await?;
+            }
+        }
+        self.put_whole(root, &Reference::Tag(self.tag.clone()), &mut pushed).await?;
+        self.read_back().await?;
+        Ok(pushed)
+    }
+
+    /// Compares and sends the blobs, largest first: the largest decides when all are there.
+    async fn blobs(&self) -> Result<Pushed, Failure> {
+        let blobs = &self.image.blobs;
+        let there: Vec<bool> = stream::iter(blobs)
+            .map(|blob| self.has_blob(blob))
+            .buffered(ASKED_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut missing: Vec<&Blob> =
+            blobs.iter().zip(&there).filter(|(_, there)| !**there).map(|(blob, _)| blob).collect();
+        missing.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+        let new = || missing.iter().copied().filter(|blob| blob.kind == Kind::Layer);
+        let present = layers(blobs).count() - new().count();
+        let bytes = new().map(|blob| blob.size).sum();
+        (self.listener)(Progress::Compared { missing: new().count(), bytes, present });
+
+        let mut pushed = Pushed {
+            digest: self.image.root.digest.clone(),
+            new: 0,
+            new_bytes: 0,
+            reused: present,
+        };
+        let mut uploads =
+            stream::iter(missing)
+                .map(|blob| async move {
+                    (blob, self.wire.upload(blob, self.mounts, self.listener).await)
+                })
+                .buffer_unordered(self.wire.pace.at_once.max(1));
+        while let Some((blob, came)) = uploads.next().await {
+            count(&mut pushed, blob, came?);
+        }
+        Ok(pushed)
+    }
+
+    /// Puts a manifest; if what it names was deleted since it was seen, that is sent again, once.
+    async fn put_whole(
+        &self,
+        manifest: &Manifest,
+        reference: &Reference,
+        pushed: &mut Pushed,
+    ) -> Result<(), Failure> {
+        let first = match self.put(manifest, reference).await? {
+            Put::Incomplete(refusal) => refusal,
+            other => return self.settled(other, reference).await,
+        };
+        self.bring_again(&first, pushed).await?;
+        match self.put(manifest, reference).await? {
+            Put::Incomplete(refusal) => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
+            other => self.settled(other, reference).await,
+        }
+    }
+
+    async fn settled(&self, put: Put, reference: &Reference) -> Result<(), Failure> {
+        match put {
+            Put::Stored => Ok(()),
+            Put::Fixed(refusal) => match self.digest_at(reference).await? {
+                Some(digest) if digest == self.image.root.digest => Ok(()),
+                Some(digest) => Err(self.conflict(&digest, &refusal)),
+                None => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
+            },
+            Put::Incomplete(refusal) => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
+        }
+    }
+
+    /// Sends what a refused manifest names in vain: what the registry says, or else what it lacks.
+    async fn bring_again(&self, refusal: &Refusal, pushed: &mut Pushed) -> Result<(), Failure> {
+        let named = refusal.digests();
+        for blob in &self.image.blobs {
+            let lost = named.contains(&blob.digest) || !self.has_blob(blob).await?;
+            if lost {
+                let came = self.wire.upload(blob, &[], self.listener).await?;
+                if blob.kind == Kind::Layer {
+                    pushed.reused = pushed.reused.saturating_sub(1);
+                }
+                count(pushed, blob, came);
+            }
+        }
+        for child in &self.image.children {
+            let reference = Reference::Digest(child.digest.clone());
+            if named.contains(&child.digest) || self.digest_at(&reference).await?.is_none() {
+                self.put(child, &reference).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&self, manifest: &Manifest, reference: &Reference) -> Result<Put, Failure> {
+        let what = format!("manifest {}", manifest.digest.short());
+        let patience = self.wire.pace.manifest;
+        self.wire
+            .patiently(&what, true, patience, self.listener, |_| {
+                self.wire.put_manifest(manifest, reference)
+            })
+            .await
+    }
+
+    /// Waits for the tag to name what was pushed: ECR may answer with what was there for a moment.
+    async fn read_back(&self) -> Result<(), Failure> {
+        let reference = Reference::Tag(self.tag.clone());
+        let until = Instant::now() + self.wire.pace.settle;
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let found = self.digest_at(&reference).await?;
+            if found.as_ref() == Some(&self.image.root.digest) {
+                return Ok(());
+            }
+            if Instant::now() + wait > until {
+                return Err(self.not_there(found.as_ref()));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    async fn digest_at(&self, reference: &Reference) -> Result<Option<Digest>, Failure> {
+        let what = format!("manifest {reference}");
+        let patience = self.wire.pace.blob;
+        self.wire
+            .patiently(&what, false, patience, self.listener, |_| self.wire.digest_at(reference))
+            .await
+    }
+
+    async fn has_blob(&self, blob: &Blob) -> Result<bool, Failure> {
+        let what = super::upload::named(blob);
+        let own = &self.wire.at.repository;
+        let patience = self.wire.pace.blob;
+        self.wire
+            .patiently(&what, false, patience, self.listener, |_| {
+                self.wire.has_blob(own, &blob.digest)
+            })
+            .await
+    }
+
+    fn conflict(&self, there: &Digest, refusal: &Refusal) -> Failure {
+        let Image { shown, root, .. } = self.image;
+        let what = format!("immutable tag {} holds another image", shortened(self.tag));
+        Failure::new(Code::ImageConflict, what)
+            .why(format!("ECR has {there}, `{shown}` is {}", root.digest))
+            .why(format!("ECR {}", refusal.said()))
+            .next("leave out `image` to deploy the one in ECR, or ship a new commit")
+    }
+
+    fn not_there(&self, found: Option<&Digest>) -> Failure {
+        let tag = shortened(self.tag);
+        let own = &self.image.root.digest;
+        match found {
+            Some(there) => {
+                Failure::new(Code::ImageConflict, format!("tag {tag} was moved by somebody else"))
+                    .why(format!("this run pushed {own}, ECR says {there} now"))
+                    .next("let one run at a time push a commit, then run it again")
+            }
+            None => Failure::new(Code::EcrUpload, format!("tag {tag} does not appear in ECR"))
+                .why(format!("ECR took manifest {own}, but does not find the tag since"))
+                .next("run it again: what is in ECR already is not sent twice"),
+        }
+    }
+}
+
+impl Wire {
+    async fn put_manifest(
+        &self,
+        manifest: &Manifest,
+        reference: &Reference,
+    ) -> Result<Put, Trouble> {
+        let url = self.url(&format!("manifests/{reference}"))?;
+        let request = || {
+            let put = self.http.put(url.clone()).timeout(self.pace.answer);
+            put.header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone())
+        };
+        let response = match self.send(Asked::PutManifest, request).await? {
+            Answer::Good(response) => response,
+            Answer::Refused(refusal) if refusal.is_of_repository() => {
+                return Err(refusal.told(Asked::PutManifest, &self.at).into());
+            }
+            Answer::Refused(refusal) if refusal.is_of_tag() => return Ok(Put::Fixed(refusal)),
+            Answer::Refused(refusal) if refusal.is_of_content() => {
+                return Ok(Put::Incomplete(refusal));
+            }
+            Answer::Refused(refusal) => {
+                return Err(refusal.told(Asked::PutManifest, &self.at).into());
+            }
+        };
+        match digest_of(response.headers()) {
+            Some(stored) if stored != manifest.digest => {
+                let what = format!("manifest {} was stored as another", manifest.digest.short());
+                Err(Failure::new(Code::EcrUpload, what)
+                    .why(format!("`{}` says {stored}", self.at.host))
+                    .into())
+            }
+            _ => Ok(Put::Stored),
+        }
+    }
+}
+
+fn layers(blobs: &[Blob]) -> impl Iterator<Item = &Blob> {
+    blobs.iter().filter(|blob| blob.kind == Kind::Layer)
+}
+
+fn count(pushed: &mut Pushed, blob: &Blob, came: Came) {
+    match (blob.kind, came) {
+        (Kind::Config, _) => {}
+        (Kind::Layer, Came::Reused) => pushed.reused += 1,
+        (Kind::Layer, Came::Sent) => {
+            pushed.new += 1;
+            pushed.new_bytes += blob.size;
+        }
+    }
+}
+
+/// A tag as people read it: a commit's first digits.
+fn shortened(tag: &Tag) -> String {
+    match tag.as_str().parse::<crate::names::CommitSha>() {
+        Ok(commit) => commit.short().to_owned(),
+        Err(_) => tag.to_string(),
+    }
+}

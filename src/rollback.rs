@@ -1,0 +1,202 @@
+//! Puts the restore point back and verifies that too; says plainly when it could not.
+//!
+//! Only what we wrote is undone: if somebody
+//! changed the workload since, it is theirs.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::aws::Aws;
+use crate::cancel::Cancel;
+use crate::cluster::{Cluster, Live, Patch};
+use crate::deploy::{self, Rollout, Write, Written};
+use crate::error::{Code, Failure};
+use crate::inputs::Target;
+use crate::names::{Digest, Repository};
+use crate::record::{Mark, Record};
+use crate::report::Reporter;
+use crate::restore::RestorePoint;
+use crate::rollout::{Patience, Progress};
+use crate::watch::{End, Watch, evidence::Around};
+
+/// How often a clash is met by reading again.
+const ROUNDS: u32 = 5;
+
+/// How a rollback went.
+pub enum Back {
+    /// It serves again, whole.
+    Serves {
+        /// Where it stood at the end.
+        progress: Progress,
+        /// Whether every pod's digest was checked.
+        checked: bool,
+        /// How long it took.
+        took: Duration,
+    },
+    /// It is set, but did not become whole.
+    Incomplete {
+        /// Where it stood.
+        progress: Progress,
+        /// Why not.
+        failure: Box<Failure>,
+    },
+    /// It was not written: the cluster refuses it or does not answer.
+    NotWritten(Box<Failure>),
+    /// Somebody else changed the workload first.
+    Taken,
+    /// A cancel came while it was watched: it is set, and goes on.
+    Unwatched(Progress),
+}
+
+/// What a rollback needs.
+pub struct Undo<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// The target.
+    pub target: &'a Target,
+    /// The run's mark.
+    pub mark: &'a Mark,
+    /// What was shipped and failed.
+    pub commit: &'a str,
+    /// Its cause.
+    pub code: Code,
+    /// How long the way back may take.
+    pub patience: Patience,
+    /// Who hears of it.
+    pub report: &'a Reporter,
+    /// The ear: heard once the PATCH is out.
+    pub cancel: &'a Cancel,
+    /// How many signals came before the rollback began.
+    pub signals: u32,
+}
+
+/// Whether ECR still has every image of ours in a restore point; absent where that was not seen.
+pub async fn in_ecr(
+    aws: &Aws,
+    repository: Option<&Repository>,
+    point: &RestorePoint,
+) -> Option<bool> {
+    let repository = repository?;
+    let ours = point.images.iter().filter(|(_, image)| image.contains(&format!("/{repository}")));
+    let digests: Vec<Digest> =
+        ours.filter_map(|(name, _)| point.digests.get(name).cloned()).collect();
+    if digests.is_empty() {
+        return point.in_ecr;
+    }
+    let present = aws.present(repository, &digests).await.ok()?;
+    Some(digests.iter().all(|digest| present.contains(digest)))
+}
+
+impl Undo<'_> {
+    /// Puts the restore point of a rollout back.
+    pub async fn restore(&self, rollout: &Rollout, point: &RestorePoint, around: &Around) -> Back {
+        let begun = Instant::now();
+        let written = match self.write(rollout, point).await {
+            Ok(written) => written,
+            Err(failure) => return Back::NotWritten(Box::new(failure)),
+        };
+        let Some(back) = written else { return Back::Taken };
+        let watch = Watch {
+            cluster: self.cluster,
+            patience: Patience { bake: Duration::ZERO, ..self.patience },
+            grace: crate::rollout::Grace::default(),
+            report: self.report,
+            cancel: None,
+            around,
+        };
+        let ended = tokio::select! {
+            ended = watch.follow(Box::new(back)) => ended,
+            () = self.another_signal() => return Back::Unwatched(Progress::default()),
+        };
+        match ended.end {
+            End::Ready(_) => {
+                let checked = !point.digests.is_empty();
+                Back::Serves { progress: ended.progress, checked, took: begun.elapsed() }
+            }
+            End::Failed(failed) => {
+                Back::Incomplete { progress: ended.progress, failure: Box::new(failed.failure) }
+            }
+            End::Unknown(failure) => Back::Incomplete { progress: ended.progress, failure },
+            End::Changed(_) | End::Gone => Back::Taken,
+            End::Cancelled(_) => Back::Unwatched(ended.progress),
+        }
+    }
+
+    /// A signal after the rollback began: the patch is out, so only the watching ends.
+    async fn another_signal(&self) {
+        loop {
+            if self.cancel.count() > self.signals {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Writes it, as long as the workload still is what our own PATCH made it.
+    async fn write(
+        &self,
+        rollout: &Rollout,
+        point: &RestorePoint,
+    ) -> Result<Option<Rollout>, Failure> {
+        let run = format!("{}-back", self.mark.run);
+        for _ in 0..ROUNDS {
+            let live = self.cluster.workload(&self.target.namespace, &self.target.workload).await?;
+            if !still_ours(&live, rollout) {
+                return Ok(None);
+            }
+            let record = Record::read(&live.annotations);
+            let digest = point.digest();
+            let set = record.restoring(
+                &self.mark.run,
+                self.code,
+                point.commit.as_deref(),
+                digest,
+                self.mark,
+            );
+            let patch = Patch::images(&live, &point.images, &set)?;
+            let digests: BTreeMap<_, _> = point
+                .digests
+                .iter()
+                .map(|(name, digest)| (name.clone(), vec![digest.clone()]))
+                .collect();
+            let write = Write {
+                patch: &patch,
+                live: &live,
+                images: &point.images,
+                digests: &digests,
+                restore: None,
+                from_label: self.commit,
+                run: &run,
+            };
+            match deploy::write(write, self.target, self.cluster).await? {
+                Written::Rolling(back) => return Ok(Some(*back)),
+                Written::Clash => {}
+                Written::Refused(answer) => {
+                    return Err(crate::clear::refusal(self.cluster, self.target, &patch, &answer));
+                }
+                Written::Unknown(why) => {
+                    return Err(Failure::new(
+                        Code::RestoreFailed,
+                        "the answer to the rollback was lost",
+                    )
+                    .why(why));
+                }
+            }
+        }
+        Err(Failure::new(
+            Code::RestoreFailed,
+            "the workload is changed faster than it can be patched",
+        ))
+    }
+}
+
+fn still_ours(live: &Live, rollout: &Rollout) -> bool {
+    let same_run =
+        Record::read(&live.annotations).run.as_deref() == Some(rollout.ours.run.as_str());
+    let same_images = rollout
+        .ours
+        .images
+        .iter()
+        .all(|(name, image)| live.container(name).is_some_and(|c| c.image == *image));
+    live.uid == rollout.ours.uid && same_run && same_images
+}

@@ -1,0 +1,156 @@
+//! Watches rollouts until each has an end: it owns time, and knows no pod reasons. The verdicts are
+//! `rollout`'s; evidence is taken here, before a rollback destroys it.
+
+pub mod evidence;
+
+use std::time::Duration;
+
+use crate::cancel::{Cancel, Signal};
+use crate::cluster::{Cluster, Fed};
+use crate::deploy::Rollout;
+use crate::error::Failure;
+use crate::report::{Event, Reporter};
+use crate::rollout::{
+    Cause, Change, Grace, Logs, Memory, Observation, Patience, Progress, Proof, Seen, Verdict,
+    judge,
+};
+
+/// How often time itself is an observation.
+const TICK: Duration = Duration::from_millis(500);
+
+/// A rollout that ended, one way or another.
+pub struct Ended {
+    /// Which.
+    pub rollout: Box<Rollout>,
+    /// How.
+    pub end: End,
+    /// Where it stood.
+    pub progress: Progress,
+    /// Since the PATCH.
+    pub at: Duration,
+}
+
+/// The ways a rollout ends.
+pub enum End {
+    /// Every pod runs the image, and stayed ready through the bake.
+    Ready(Proof),
+    /// It cannot become ready, or did not in time.
+    Failed(Box<Failed>),
+    /// Somebody changed the image again.
+    Changed(Box<Change>),
+    /// The workload was deleted.
+    Gone,
+    /// The cluster can no longer be read.
+    Unknown(Box<Failure>),
+    /// The run was cancelled.
+    Cancelled(Signal),
+}
+
+/// A failed rollout with its explanation.
+pub struct Failed {
+    /// What the fold said.
+    pub cause: Cause,
+    /// The diagnosis.
+    pub failure: Failure,
+    /// The patience ended, rather than hope.
+    pub late: bool,
+    /// What the container said.
+    pub logs: Option<Logs>,
+}
+
+/// What a watch needs besides its rollout.
+pub struct Watch<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// How long.
+    pub patience: Patience,
+    /// How long trouble is given.
+    pub grace: Grace,
+    /// Who hears of it.
+    pub report: &'a Reporter,
+    /// The ear for signals; none where a cancel must not stop it.
+    pub cancel: Option<&'a Cancel>,
+    /// What evidence can say of nodes and image.
+    pub around: &'a evidence::Around,
+}
+
+impl Watch<'_> {
+    /// Follows one rollout to its end.
+    pub async fn follow(&self, rollout: Box<Rollout>) -> Ended {
+        let mut memory = Memory::new(rollout.ours.clone(), self.patience, self.grace);
+        let (end, at) = self.fold(&rollout, &mut memory).await;
+        let progress = memory.progress();
+        Ended { rollout, end, progress, at }
+    }
+
+    async fn fold(&self, rollout: &Rollout, memory: &mut Memory) -> (End, Duration) {
+        let mut feed = self.cluster.watch(&rollout.patched);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let seen = tokio::select! {
+                biased;
+                signal = self.cancelled() => return (End::Cancelled(signal), rollout.begun.elapsed()),
+                fed = feed.next() => match fed {
+                    Some(Fed::Seen(seen)) => seen,
+                    Some(Fed::Ended(failure)) => return (End::Unknown(Box::new(failure)), rollout.begun.elapsed()),
+                    Some(fed) => {
+                        self.tell(rollout, fed);
+                        continue;
+                    }
+                    None => return (End::Unknown(Box::new(feed_is_over())), rollout.begun.elapsed()),
+                },
+                _ = tick.tick() => Seen::Tick,
+            };
+            let at = rollout.begun.elapsed();
+            let verdict = judge(memory, &Observation { at, seen });
+            self.report.say(Event::Rollout { at, progress: memory.progress() });
+            if let Some(end) = self.end(verdict, memory).await {
+                return (end, at);
+            }
+        }
+    }
+
+    async fn cancelled(&self) -> Signal {
+        match self.cancel {
+            Some(cancel) => cancel.raised().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Trouble of the watch itself is talk: the verdict only ever comes from what was seen.
+    fn tell(&self, rollout: &Rollout, fed: Fed) {
+        let at = rollout.begun.elapsed();
+        match fed {
+            Fed::Trouble(text) => self.report.say(Event::Watched { at, text }),
+            Fed::Again(what) => {
+                self.report.say(Event::Watched { at, text: format!("{what} can be read again") })
+            }
+            Fed::Unseen(unseen) => self.report.say(Event::NotSeen(unseen)),
+            Fed::Seen(_) | Fed::Ended(_) => {}
+        }
+    }
+
+    async fn end(&self, verdict: Verdict, memory: &Memory) -> Option<End> {
+        Some(match verdict {
+            Verdict::Waiting => return None,
+            Verdict::Ready(proof) => End::Ready(proof),
+            Verdict::Failed(cause) => {
+                End::Failed(Box::new(self.explain(cause, memory, false).await))
+            }
+            Verdict::Late(cause) => End::Failed(Box::new(self.explain(cause, memory, true).await)),
+            Verdict::Changed(change) => End::Changed(Box::new(change)),
+            Verdict::Gone => End::Gone,
+        })
+    }
+
+    async fn explain(&self, cause: Cause, memory: &Memory, late: bool) -> Failed {
+        let evidence = evidence::take(&cause, memory, self.cluster, self.around, self.report).await;
+        let failure = crate::rollout::diagnose(&evidence);
+        Failed { cause, failure, late, logs: evidence.logs }
+    }
+}
+
+fn feed_is_over() -> Failure {
+    Failure::new(crate::error::Code::RunUnknown, "the watch ended by itself")
+}

@@ -1,0 +1,110 @@
+//! Takes what a rollback would destroy: the failing container's last words, the node's platform,
+//! warnings. Every read is optional; a diagnosis says less without it, never something else.
+
+use std::time::Duration;
+
+use crate::cluster::{Cluster, Landing};
+use crate::names::Platform;
+use crate::report::{Event, Reporter, Source};
+use crate::rollout::{Cause, Evidence, Logs, Memory, Trouble};
+
+/// Lines of a container that are taken.
+const LINES: u32 = 50;
+
+/// Nothing of this may hold up a rollback for long.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the survey knows and a diagnosis may use.
+pub struct Around {
+    /// The namespace.
+    pub namespace: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The image as it is written.
+    pub image: String,
+    /// What it runs on.
+    pub image_platforms: Vec<Platform>,
+    /// The nodes its pods can land on.
+    pub nodes: Vec<Landing>,
+    /// Whether image and cluster are in one account.
+    pub same_account: Option<bool>,
+    /// The role that the nodes pull with.
+    pub node_role: Option<String>,
+}
+
+/// Takes the evidence of a cause.
+pub async fn take(
+    cause: &Cause,
+    memory: &Memory,
+    cluster: &Cluster,
+    around: &Around,
+    report: &Reporter,
+) -> Evidence {
+    let logs =
+        tokio::time::timeout(PATIENCE, logs(cause, cluster, around, report)).await.ok().flatten();
+    if let Some(logs) = &logs {
+        let which = if logs.previous { "previous container, " } else { "" };
+        let title = format!("{}, {which}last lines", logs.pod);
+        report.say(Event::Foreign {
+            source: Source::Evidence,
+            title,
+            lines: logs.lines.clone(),
+            left_out: 0,
+        });
+    }
+    let node = cause
+        .node
+        .as_ref()
+        .and_then(|name| around.nodes.iter().find(|landing| landing.node == *name));
+    Evidence {
+        cause: cause.clone(),
+        namespace: around.namespace.clone(),
+        workload: around.workload.clone(),
+        logs,
+        node_platform: node.map(|landing| landing.platform.clone()),
+        image_platforms: around.image_platforms.clone(),
+        image: around.image.clone(),
+        same_account: around.same_account,
+        pod: cause.pod.as_deref().and_then(|name| memory.pod(name)).cloned().map(Box::new),
+        warnings: memory.warnings(cause),
+        node_role: around.node_role.clone(),
+    }
+}
+
+/// The last words of the container. Which container still has them depends on whether it was started
+/// again: the previous one is asked first, since a restart is the usual case.
+async fn logs(
+    cause: &Cause,
+    cluster: &Cluster,
+    around: &Around,
+    report: &Reporter,
+) -> Option<Logs> {
+    let (pod, container) = (cause.pod.as_ref()?, cause.container.as_ref()?);
+    let ran = matches!(
+        cause.trouble,
+        Trouble::Exit { .. } | Trouble::Killed { .. } | Trouble::NotReady { .. } | Trouble::Nothing
+    );
+    if !ran {
+        return None;
+    }
+    let ended = matches!(cause.trouble, Trouble::Exit { .. } | Trouble::Killed { .. });
+    let order: &[bool] = if ended { &[true, false] } else { &[false] };
+    for previous in order.iter().copied() {
+        match cluster.logs(&around.namespace, pod, container, previous, LINES).await {
+            Ok(lines) if lines.is_empty() => {}
+            Ok(lines) => {
+                return Some(Logs {
+                    pod: pod.clone(),
+                    container: container.clone(),
+                    previous,
+                    lines,
+                });
+            }
+            Err(unseen) if previous == order[order.len() - 1] => {
+                report.say(Event::NotSeen(unseen));
+            }
+            Err(_) => {}
+        }
+    }
+    None
+}
