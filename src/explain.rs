@@ -4,6 +4,7 @@
 //! that all of them have. It decides nothing and reaches nothing; what it cannot find it names.
 
 use crate::error::{Code, Failure, one_line};
+use crate::names::nearest;
 
 /// The table of exit codes, which is no code's page.
 const EXITS: &str = include_str!("../docs/codes/exit.md");
@@ -42,9 +43,9 @@ pub fn list() -> String {
 /// A page taken apart.
 struct Page<'a> {
     headline: &'a str,
-    facts: [Vec<&'a str>; 3],
-    example: Vec<&'a str>,
-    more: Vec<&'a str>,
+    facts: [&'a str; 3],
+    example: &'a str,
+    more: &'a str,
 }
 
 impl<'a> Page<'a> {
@@ -55,16 +56,11 @@ impl<'a> Page<'a> {
         let mut lines = head.lines().filter(|line| !line.is_empty());
         lines.next()?.strip_prefix("# ")?;
         let headline = lines.next()?;
-        let mut facts: [Vec<&str>; 3] = Default::default();
-        let mut at = None;
-        for line in lines {
-            let opened = FACTS.iter().position(|fact| fact_of(line, fact).is_some());
-            at = opened.or(at);
-            let words = opened.and_then(|n| fact_of(line, FACTS[n])).unwrap_or(line.trim());
-            facts[at?].push(words);
-        }
-        let whole = facts.iter().all(|fact| !fact.is_empty());
-        whole.then(|| Self { headline, facts, example: inner(example), more: inner(more) })
+        let mut fact = |name: &str| lines.next()?.strip_prefix(&format!("- {name}: "));
+        let [seen, means, fix] = FACTS;
+        let facts = [fact(seen)?, fact(means)?, fact(fix)?];
+        let example = example.trim().strip_prefix("```\n")?.strip_suffix("\n```")?;
+        Some(Self { headline, facts, example, more: more.trim_matches('\n') })
     }
 
     /// The headline without its exit code.
@@ -74,49 +70,22 @@ impl<'a> Page<'a> {
 
     fn print(&self, code: Code) -> String {
         let mut out = format!("{code}: {}\n", self.headline);
-        for (label, lines) in FACTS.iter().zip(&self.facts) {
-            for (n, line) in lines.iter().enumerate() {
-                let label = if n == 0 { label } else { "" };
-                out.push_str(&format!("  {label:<7}{line}\n"));
-            }
+        for (label, words) in FACTS.iter().zip(self.facts) {
+            out.push_str(&format!("  {label:<7}{words}\n"));
         }
-        out.push_str(&block("example", &self.example));
+        out.push_str(&section("example", self.example));
         if !self.more.is_empty() {
-            out.push_str(&block("more", &self.more));
+            out.push_str(&section("more", self.more));
         }
         out
     }
 }
 
-/// The words of `- fact: words`, if the line opens that fact.
-fn fact_of<'a>(line: &'a str, fact: &str) -> Option<&'a str> {
-    line.strip_prefix("- ")?.strip_prefix(fact)?.strip_prefix(": ")
-}
-
-/// The lines of a section without the empty ones around them.
-fn inner(section: &str) -> Vec<&str> {
-    section.trim_matches('\n').lines().collect()
-}
-
-/// A titled section as plain text: fences become indentation.
-fn block(title: &str, lines: &[&str]) -> String {
-    let only_fence = lines.iter().filter(|line| line.starts_with("```")).count() == 2
-        && lines.first().is_some_and(|line| line.starts_with("```"))
-        && lines.last().is_some_and(|line| line.starts_with("```"));
-    let deeper = if only_fence { 4 } else { 6 };
-    let mut fenced = false;
-    let mut out = format!("\n  {title}\n");
-    for line in lines {
-        if line.starts_with("```") {
-            fenced = !fenced;
-        } else if line.is_empty() {
-            out.push('\n');
-        } else {
-            let indent = if fenced { deeper } else { 4 };
-            out.push_str(&format!("{:indent$}{line}\n", ""));
-        }
-    }
-    out
+/// A titled section, indented below its title.
+fn section(title: &str, text: &str) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".into() } else { format!("    {line}\n") };
+    let lines: String = text.lines().map(line).collect();
+    format!("\n  {title}\n{lines}")
 }
 
 /// The exit table as aligned columns, and the sentences below it.
@@ -180,40 +149,16 @@ fn malformed(code: Code) -> Failure {
     Failure::new(Code::RunBug, format!("the page of `{code}` is not in the form of a page"))
 }
 
-/// No such code: names the nearest ones.
+/// No such code: names the nearest.
 fn unknown(asked: &str, full: &str) -> Failure {
-    let mut near: Vec<_> =
-        Code::ALL.iter().map(|code| (distance(full, code.as_str()), *code)).collect();
-    near.sort_by_key(|(far, _)| *far);
-    let nearest = near.first().map_or(0, |(far, _)| *far);
-    let shown: Vec<_> = near
-        .iter()
-        .take_while(|(far, _)| *far == nearest && *far <= 4)
-        .take(3)
-        .map(|(_, code)| format!("`{code}`"))
-        .collect();
     let failure = Failure::new(Code::InputInvalid, format!("`{}` is no code", one_line(asked, 40)));
-    if shown.is_empty() {
-        failure.next("slipway explain   (lists every code)")
-    } else {
-        failure
-            .why(format!("did you mean {}?", shown.join(" or ")))
-            .next(format!("slipway explain {}", near[0].1))
+    match nearest(full, Code::ALL.iter().map(|code| code.as_str())) {
+        Some(near) => {
+            failure.why(format!("did you mean `{near}`?")).next(format!("slipway explain {near}"))
+        }
+        None => failure.next("slipway explain   lists every code"),
     }
 }
 
-/// How many letters to change, add or drop to come from one to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
-}
+#[cfg(test)]
+mod tests;
