@@ -18,7 +18,8 @@ use crate::error::{Code, Failure, one_line, quoted};
 /// What is sent as `User-Agent`.
 pub const USER_AGENT: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
 
-/// How long a TCP and TLS handshake may take: a closed port on a private address says nothing for minutes.
+/// How long a TCP and TLS handshake may take: a closed port on a private address says nothing for
+/// minutes.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Redirects a request may follow.
@@ -36,7 +37,8 @@ const BUNDLES: [&str; 4] = [
 /// What the client takes from its surroundings, as a value.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Files with roots to trust besides the system's, each under the name of the variable that gave it.
+    /// Files with roots to trust besides the system's, each under the name of the variable that
+    /// gave it.
     pub roots: Vec<(String, PathBuf)>,
     /// The proxy for `https://`.
     pub proxy: Option<String>,
@@ -96,7 +98,8 @@ pub fn client_in(surroundings: &Surroundings) -> Result<reqwest::Client, Failure
     })
 }
 
-/// Follows a few redirects, to `https://` or loopback only. reqwest itself drops `Authorization` and
+/// Follows a few redirects, to `https://` or loopback only. reqwest itself drops `Authorization`
+/// and
 /// cookies where scheme, host or port change.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     if attempt.previous().len() > HOPS {
@@ -187,14 +190,16 @@ pub fn redacted(url: &Url) -> String {
     format!("{}://{host}{port}{}", url.scheme(), url.path())
 }
 
-/// What an error says down to its cause, on one line and without the URL, whose query may be secret.
+/// What an error says down to its cause, on one line and without the URL, whose query may be
+/// secret.
 #[must_use]
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut said: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let line = error.to_string();
-        // "error sending request for url (..)" and "client error (Connect)": the cause below says more.
+        // "error sending request for url (..)" and "client error (Connect)": the cause below says
+        // more.
         let frame = line.contains("for url (") || line.starts_with("client error (");
         let telling = !frame || error.source().is_none();
         if telling && said.last() != Some(&line) {
@@ -298,6 +303,48 @@ mod tests {
         assert_eq!(client.get(here).send().await.unwrap().text().await.unwrap(), "ok");
         assert!(client.get("https://ecr.example/v2/").send().await.is_err());
         assert!(asked.join().unwrap().starts_with("CONNECT ecr.example:443"));
+    }
+
+    /// Runs openssl in a folder.
+    fn openssl(folder: &Path, arguments: &str) {
+        let done = std::process::Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    #[tokio::test]
+    #[ignore = "needs openssl"]
+    async fn a_private_root_is_trusted_when_it_is_named_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        std::fs::write(here.join("san"), "subjectAltName=IP:127.0.0.1").unwrap();
+        openssl(here, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca");
+        openssl(here, "req -newkey rsa:2048 -nodes -keyout key -out csr -subj /CN=leaf");
+        let sign =
+            "x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf -extfile san";
+        openssl(here, sign);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = std::process::Command::new("openssl")
+            .args(["s_server", "-quiet", "-www", "-cert", "leaf", "-key", "key", "-accept"])
+            .arg(format!("127.0.0.1:{port}"))
+            .current_dir(here)
+            .spawn()
+            .unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let url = format!("https://127.0.0.1:{port}/");
+        let plain = client_in(&Surroundings::default()).unwrap().get(&url).send().await;
+        let roots = vec![("AWS_CA_BUNDLE".to_owned(), here.join("ca.pem"))];
+        let surroundings = Surroundings { roots, ..Surroundings::default() };
+        let trusting = client_in(&surroundings).unwrap().get(&url).send().await;
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(causes(&plain.unwrap_err()).contains("UnknownIssuer"));
+        assert_eq!(trusting.unwrap().status(), 200);
     }
 
     #[test]

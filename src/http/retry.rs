@@ -33,7 +33,8 @@ impl Patience {
         overall: Duration::from_mins(30),
     };
 
-    /// For a manifest: ECR takes ten a second from a whole account, so neighbours may be in the way.
+    /// For a manifest: ECR takes ten a second from a whole account, so neighbours may be in the
+    /// way.
     pub const LONG: Self = Self {
         attempts: 12,
         first: Duration::from_secs(1),
@@ -73,7 +74,8 @@ impl Attempts {
         }
         let ceiling = first.saturating_mul(1 << (self.made - 1).min(16)).min(most);
         let jittered = ceiling.mul_f64(fastrand::f64());
-        // What was asked for is a floor, with a little jitter so that those who were told the same do not return together.
+        // What was asked for is a floor, with a little jitter so that those who were told the same
+        // do not return together.
         let wait = match asked {
             Some(asked) => asked.min(cap) + jittered.min(Duration::from_secs(1)),
             None => jittered,

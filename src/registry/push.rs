@@ -1,7 +1,8 @@
 //! A whole image into the repository: blobs that are missing, manifests from below, the tag last,
 //! and a look at what the tag names then.
 //!
-//! Nothing is under the tag until everything below it is there. Dropping the future stops all of it.
+//! Nothing is under the tag until everything below it is there. Dropping the future stops all of
+//! it.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ impl Registry {
     /// configs are not.
     ///
     /// # Errors
-    /// Each kind of refusal under its code; nothing is under the tag then, or what was there before.
+    /// Each kind of refusal under its code; nothing is under the tag then, or what was there
+    /// before.
     pub async fn push(
         &self,
         image: &Image,
@@ -85,7 +87,8 @@ impl Push<'_> {
     /// Compares and sends the blobs, largest first: the largest decides when all are there.
     async fn blobs(&self) -> Result<Pushed, Failure> {
         let blobs = &self.image.blobs;
-        // Futures are collected first: a closure that borrows inside a stream is not Send enough to spawn.
+        // Futures are collected first: a closure that borrows inside a stream is not Send enough to
+        // spawn.
         let asked: Vec<_> = blobs.iter().map(|blob| self.has_blob(blob)).collect();
         let there: Vec<bool> = stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await?;
         let mut missing: Vec<&Blob> =

@@ -1,4 +1,5 @@
-//! The same client against the distribution server that people run: `apt-get install docker-registry`.
+//! The same client against the distribution server that people run: `apt-get install
+//! docker-registry`.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
