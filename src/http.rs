@@ -18,7 +18,8 @@ use crate::error::{Code, Failure, one_line, quoted};
 /// What is sent as `User-Agent`.
 pub const USER_AGENT: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
 
-/// How long a TCP and TLS handshake may take: a closed port on a private address says nothing for minutes.
+/// How long a TCP and TLS handshake may take: a closed port on a private address says nothing for
+/// minutes.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Redirects a request may follow.
@@ -36,7 +37,8 @@ const BUNDLES: [&str; 4] = [
 /// What the client takes from its surroundings, as a value.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Files with roots to trust besides the system's, each under the name of the variable that gave it.
+    /// Files with roots to trust besides the system's, each under the name of the variable that
+    /// gave it.
     pub roots: Vec<(String, PathBuf)>,
     /// The proxy for `https://`.
     pub proxy: Option<String>,
@@ -96,7 +98,8 @@ pub fn client_in(surroundings: &Surroundings) -> Result<reqwest::Client, Failure
     })
 }
 
-/// Follows a few redirects, to `https://` or loopback only. reqwest itself drops `Authorization` and
+/// Follows a few redirects, to `https://` or loopback only. reqwest itself drops `Authorization`
+/// and
 /// cookies where scheme, host or port change.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     if attempt.previous().len() > HOPS {
@@ -187,15 +190,18 @@ pub fn redacted(url: &Url) -> String {
     format!("{}://{host}{port}{}", url.scheme(), url.path())
 }
 
-/// What an error says down to its cause, on one line and without the URL, whose query may be secret.
+/// What an error says down to its cause, on one line and without the URL, whose query may be
+/// secret.
 #[must_use]
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut said: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let line = error.to_string();
-        // reqwest's first line is "error sending request for url (..)": the cause below says more.
-        let telling = !line.contains("for url (") || error.source().is_none();
+        // "error sending request for url (..)" and "client error (Connect)": the cause below says
+        // more.
+        let frame = line.contains("for url (") || line.starts_with("client error (");
+        let telling = !frame || error.source().is_none();
         if telling && said.last() != Some(&line) {
             said.push(line);
         }
@@ -203,4 +209,157 @@ pub fn causes(error: &dyn std::error::Error) -> String {
     }
     let line = said.join(": ");
     one_line(line.split(" for url (").next().unwrap_or(&line), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    /// Answers one request with this text, and yields what was asked.
+    fn one(answer: String) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = format!("http://{}", listener.local_addr().unwrap());
+        let asked = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut text = String::new();
+            while !text.contains("\r\n\r\n") {
+                let mut piece = [0; 1024];
+                let read = socket.read(&mut piece).unwrap();
+                text.push_str(&String::from_utf8_lossy(&piece[..read]));
+            }
+            socket.write_all(answer.as_bytes()).unwrap();
+            text
+        });
+        (here, asked)
+    }
+
+    #[test]
+    fn plaintext_goes_to_this_machine_only() {
+        for good in [
+            "https://ecr.example",
+            "http://127.0.0.1:5000",
+            "http://[::1]:1",
+            "http://localhost/v2",
+        ] {
+            assert_eq!(refuse_plaintext(&url(good)), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://ecr.example",
+            "http://127.0.0.1.evil.example",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+            "unix:/run/x",
+        ] {
+            let failure = refuse_plaintext(&url(bad)).unwrap_err();
+            assert_eq!(failure.code, Code::InputEndpoint, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_shown_url_has_no_secret_in_it() {
+        let shown = redacted(&url("https://me:word@host:8443/v2/web?X-Amz-Signature=abc#x"));
+        assert_eq!(shown, "https://host:8443/v2/web");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_another_host_loses_the_login() {
+        let (to, second) = one("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into());
+        let (from, first) =
+            one(format!("HTTP/1.1 307 x\r\nLocation: {to}/blob\r\nContent-Length: 0\r\n\r\n"));
+        let client = client_in(&Surroundings::default()).unwrap();
+        let answer = client.get(from).basic_auth("AWS", Some("secret")).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "ok");
+        assert!(first.join().unwrap().contains("authorization: Basic"));
+        let second = second.join().unwrap();
+        assert!(!second.to_ascii_lowercase().contains("authorization"), "{second}");
+        assert!(second.contains(USER_AGENT), "{second}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_plaintext_elsewhere_is_not_followed() {
+        let (from, _first) = one(
+            "HTTP/1.1 302 x\r\nLocation: http://ecr.example/?sig=1\r\nContent-Length: 0\r\n\r\n"
+                .into(),
+        );
+        let client = client_in(&Surroundings::default()).unwrap();
+        let error = client.get(from).send().await.unwrap_err();
+        assert_eq!(causes(&error), "redirected to plaintext http off loopback");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_sees_https_and_never_what_goes_to_this_machine() {
+        let (proxy, asked) = one("HTTP/1.1 502 x\r\nContent-Length: 0\r\n\r\n".into());
+        let surroundings = Surroundings { proxy: Some(proxy), ..Surroundings::default() };
+        let client = client_in(&surroundings).unwrap();
+        let (here, _served) = one("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into());
+        assert_eq!(client.get(here).send().await.unwrap().text().await.unwrap(), "ok");
+        assert!(client.get("https://ecr.example/v2/").send().await.is_err());
+        assert!(asked.join().unwrap().starts_with("CONNECT ecr.example:443"));
+    }
+
+    /// Runs openssl in a folder.
+    fn openssl(folder: &Path, arguments: &str) {
+        let done = std::process::Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    #[tokio::test]
+    #[ignore = "needs openssl"]
+    async fn a_private_root_is_trusted_when_it_is_named_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        std::fs::write(here.join("san"), "subjectAltName=IP:127.0.0.1").unwrap();
+        openssl(here, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca");
+        openssl(here, "req -newkey rsa:2048 -nodes -keyout key -out csr -subj /CN=leaf");
+        let sign =
+            "x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf -extfile san";
+        openssl(here, sign);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = std::process::Command::new("openssl")
+            .args(["s_server", "-quiet", "-www", "-cert", "leaf", "-key", "key", "-accept"])
+            .arg(format!("127.0.0.1:{port}"))
+            .current_dir(here)
+            .spawn()
+            .unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let url = format!("https://127.0.0.1:{port}/");
+        let plain = client_in(&Surroundings::default()).unwrap().get(&url).send().await;
+        let roots = vec![("AWS_CA_BUNDLE".to_owned(), here.join("ca.pem"))];
+        let surroundings = Surroundings { roots, ..Surroundings::default() };
+        let trusting = client_in(&surroundings).unwrap().get(&url).send().await;
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(causes(&plain.unwrap_err()).contains("UnknownIssuer"));
+        assert_eq!(trusting.unwrap().status(), 200);
+    }
+
+    #[test]
+    fn a_root_file_without_certificates_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let roots = vec![("AWS_CA_BUNDLE".to_owned(), file.path().to_owned())];
+        let failure = client_in(&Surroundings { roots, ..Surroundings::default() }).unwrap_err();
+        assert_eq!(failure.what, "`AWS_CA_BUNDLE` names no usable CA certificates");
+        assert!(failure.why[0].ends_with("no certificate in it"), "{:?}", failure.why);
+    }
+
+    #[test]
+    fn a_proxy_that_is_no_url_is_refused_without_its_password() {
+        let proxy = Some("http://me:word@[".to_owned());
+        let failure = client_in(&Surroundings { proxy, ..Surroundings::default() }).unwrap_err();
+        assert!(!format!("{failure:?}").contains("word"), "{failure:?}");
+    }
 }

@@ -33,7 +33,8 @@ impl Patience {
         overall: Duration::from_mins(30),
     };
 
-    /// For a manifest: ECR takes ten a second from a whole account, so neighbours may be in the way.
+    /// For a manifest: ECR takes ten a second from a whole account, so neighbours may be in the
+    /// way.
     pub const LONG: Self = Self {
         attempts: 12,
         first: Duration::from_secs(1),
@@ -73,7 +74,8 @@ impl Attempts {
         }
         let ceiling = first.saturating_mul(1 << (self.made - 1).min(16)).min(most);
         let jittered = ceiling.mul_f64(fastrand::f64());
-        // What was asked for is a floor, with a little jitter so that those who were told the same do not return together.
+        // What was asked for is a floor, with a little jitter so that those who were told the same
+        // do not return together.
         let wait = match asked {
             Some(asked) => asked.min(cap) + jittered.min(Duration::from_secs(1)),
             None => jittered,
@@ -95,4 +97,51 @@ pub fn asked(headers: &HeaderMap) -> Option<Duration> {
     }
     let until = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Duration::try_from(until.duration_since(jiff::Timestamp::now())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Patience = Patience {
+        attempts: 4,
+        first: Duration::from_secs(1),
+        most: Duration::from_secs(3),
+        asked: Duration::from_secs(10),
+        overall: Duration::from_mins(1),
+    };
+
+    #[test]
+    fn waits_grow_to_a_bound_and_attempts_end() {
+        let mut attempts = SHORT.begin();
+        for ceiling in [1, 2, 3] {
+            let wait = attempts.next(None).unwrap();
+            assert!(wait <= Duration::from_secs(ceiling), "{wait:?}");
+        }
+        assert_eq!((attempts.made(), attempts.next(None)), (4, None));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_waited_but_not_for_ever() {
+        let wait = SHORT.begin().next(Some(Duration::from_secs(5))).unwrap();
+        assert!((5..=6).contains(&wait.as_secs()), "{wait:?}");
+        let wait = SHORT.begin().next(Some(Duration::from_secs(500))).unwrap();
+        assert!((10..=11).contains(&wait.as_secs()), "{wait:?}");
+        let hurried = Patience { overall: Duration::from_secs(4), ..SHORT };
+        assert_eq!(hurried.begin().next(Some(Duration::from_secs(5))), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let headers = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            headers
+        };
+        assert_eq!(asked(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(asked(&headers("soon")), None);
+        assert_eq!(asked(&headers("Wed, 21 Oct 2015 07:28:00 GMT")), None);
+        let later = asked(&headers("Fri, 01 Jan 2100 00:00:00 GMT")).unwrap();
+        assert!(later > Duration::from_hours(24));
+    }
 }

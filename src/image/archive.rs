@@ -230,7 +230,10 @@ fn as_it_is(
 }
 
 fn manifest(config: &Blob, layers: &[Blob]) -> Result<Manifest, Failure> {
-    let descriptor = |blob: &Blob| json!({ "mediaType": blob.media_type, "digest": blob.digest, "size": blob.size });
+    let descriptor = |blob: &Blob| {
+        let Blob { media_type, digest, size, .. } = blob;
+        json!({ "mediaType": media_type, "digest": digest, "size": size })
+    };
     let bytes = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,

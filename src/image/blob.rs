@@ -113,7 +113,8 @@ impl Pieces {
     }
 }
 
-/// Where bytes are: in memory, or a stretch of a file that stays open, whatever happens to its name.
+/// Where bytes are: in memory, or a stretch of a file that stays open, whatever happens to its
+/// name.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Memory(Bytes),

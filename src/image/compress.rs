@@ -19,7 +19,8 @@ use super::wrong;
 use crate::error::{Code, Failure};
 use crate::names::Digest;
 
-/// Level 2 is where zlib-rs is near docker's ratio (.466 to .454) at a third of the time of level 6.
+/// Level 2 is where zlib-rs is near docker's ratio (.466 to .454) at a third of the time of level
+/// 6.
 const LEVEL: Compression = Compression::new(2);
 
 const PIECE: usize = 256 * 1024;

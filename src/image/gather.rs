@@ -25,7 +25,8 @@ pub(super) struct Gather<'a> {
     shelf: &'a Shelf,
     /// Compressed forms, by the digest of the plain layer.
     packed: HashMap<Digest, Packed>,
-    /// An index may name manifests that are not there: `docker save` leaves out what was not pulled.
+    /// An index may name manifests that are not there: `docker save` leaves out what was not
+    /// pulled.
     partial: bool,
     children: Vec<Manifest>,
     blobs: Vec<Blob>,

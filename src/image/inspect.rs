@@ -142,7 +142,8 @@ pub fn inspect(media_type: &str, bytes: &[u8]) -> Result<Inspected, Malformed> {
     if wire.schema_version != 2 {
         return Err("a manifest of a schema other than 2".into());
     }
-    // One document read as two kinds by two programs is an attack: what it says of itself must agree.
+    // One document read as two kinds by two programs is an attack: what it says of itself must
+    // agree.
     if wire.media_type.as_deref().is_some_and(|own| own != media_type) {
         return Err(format!("called `{media_type}`, but says of itself that it is another type"));
     }

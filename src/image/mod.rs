@@ -1,7 +1,8 @@
 //! Where an image comes from when nothing is built: an OCI layout folder or a docker-archive.
 //!
 //! [`open`] looks at all of it and sends nothing. No byte is believed for its name: manifests and
-//! configs are checked when they are read, layers while they are. Leans on `names` and `error` alone.
+//! configs are checked when they are read, layers while they are. Leans on `names` and `error`
+//! alone.
 
 mod archive;
 mod blob;
@@ -81,11 +82,13 @@ pub struct Configured {
 /// colon the tag to pick where it holds several images.
 ///
 /// The work is done on a blocking thread, which ends soon after the future is dropped. Plain layers
-/// of an archive are compressed here, into an unlinked file under `TMPDIR`, `RUNNER_TEMP`, `/tmp` or
+/// of an archive are compressed here, into an unlinked file under `TMPDIR`, `RUNNER_TEMP`, `/tmp`
+/// or
 /// the archive's own folder.
 ///
 /// # Errors
-/// `SW-IMAGE-MISSING` where nothing is there, `SW-IMAGE-INVALID` where it cannot be pushed as it is.
+/// `SW-IMAGE-MISSING` where nothing is there, `SW-IMAGE-INVALID` where it cannot be pushed as it
+/// is.
 pub async fn open(shown: &str) -> Result<Image, Failure> {
     let stop = StopOnDrop::default();
     let (shown, flag) = (shown.to_owned(), Arc::clone(&stop.0));
@@ -121,7 +124,8 @@ fn open_now(shown: &str, stop: &AtomicBool) -> Result<Image, Failure> {
     archive::from_file(&typed, &path, tag, &shop).map(|image| called(shown, image))
 }
 
-/// The path that was typed, and the tag after its last colons: whatever is there under the longest name.
+/// The path that was typed, and the tag after its last colons: whatever is there under the longest
+/// name.
 fn located(shown: &str) -> Result<(PathBuf, Option<&str>), Failure> {
     let whole = Path::new(shown);
     if whole.exists() {

@@ -178,3 +178,6 @@ impl Registry {
         Self { wire: Arc::new(self.wire.paced(pace)) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A whole image into the repository: blobs that are missing, manifests from below, the tag last,
 //! and a look at what the tag names then.
 //!
-//! Nothing is under the tag until everything below it is there. Dropping the future stops all of it.
+//! Nothing is under the tag until everything below it is there. Dropping the future stops all of
+//! it.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ impl Registry {
     /// configs are not.
     ///
     /// # Errors
-    /// Each kind of refusal under its code; nothing is under the tag then, or what was there before.
+    /// Each kind of refusal under its code; nothing is under the tag then, or what was there
+    /// before.
     pub async fn push(
         &self,
         image: &Image,
@@ -85,11 +87,10 @@ impl Push<'_> {
     /// Compares and sends the blobs, largest first: the largest decides when all are there.
     async fn blobs(&self) -> Result<Pushed, Failure> {
         let blobs = &self.image.blobs;
-        let there: Vec<bool> = stream::iter(blobs)
-            .map(|blob| self.has_blob(blob))
-            .buffered(ASKED_AT_ONCE)
-            .try_collect()
-            .await?;
+        // Futures are collected first: a closure that borrows inside a stream is not Send enough to
+        // spawn.
+        let asked: Vec<_> = blobs.iter().map(|blob| self.has_blob(blob)).collect();
+        let there: Vec<bool> = stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await?;
         let mut missing: Vec<&Blob> =
             blobs.iter().zip(&there).filter(|(_, there)| !**there).map(|(blob, _)| blob).collect();
         missing.sort_by_key(|blob| std::cmp::Reverse(blob.size));
@@ -104,16 +105,16 @@ impl Push<'_> {
             new_bytes: 0,
             reused: present,
         };
-        let mut uploads =
-            stream::iter(missing)
-                .map(|blob| async move {
-                    (blob, self.wire.upload(blob, self.mounts, self.listener).await)
-                })
-                .buffer_unordered(self.wire.pace.at_once.max(1));
+        let uploads: Vec<_> = missing.iter().map(|blob| self.upload(blob)).collect();
+        let mut uploads = stream::iter(uploads).buffer_unordered(self.wire.pace.at_once.max(1));
         while let Some((blob, came)) = uploads.next().await {
             count(&mut pushed, blob, came?);
         }
         Ok(pushed)
+    }
+
+    async fn upload<'b>(&self, blob: &'b Blob) -> (&'b Blob, Result<Came, Failure>) {
+        (blob, self.wire.upload(blob, self.mounts, self.listener).await)
     }
 
     /// Puts a manifest; if what it names was deleted since it was seen, that is sent again, once.
@@ -219,18 +220,18 @@ impl Push<'_> {
         let Image { shown, root, .. } = self.image;
         let what = format!("immutable tag {} holds another image", shortened(self.tag));
         Failure::new(Code::ImageConflict, what)
-            .why(format!("ECR has {there}, `{shown}` is {}", root.digest))
+            .why(format!("ECR has {}, `{shown}` is {}", there.short(), root.digest.short()))
             .why(format!("ECR {}", refusal.said()))
             .next("leave out `image` to deploy the one in ECR, or ship a new commit")
     }
 
     fn not_there(&self, found: Option<&Digest>) -> Failure {
         let tag = shortened(self.tag);
-        let own = &self.image.root.digest;
+        let own = self.image.root.digest.short();
         match found {
             Some(there) => {
                 Failure::new(Code::ImageConflict, format!("tag {tag} was moved by somebody else"))
-                    .why(format!("this run pushed {own}, ECR says {there} now"))
+                    .why(format!("this run pushed {own}, ECR says {} now", there.short()))
                     .next("let one run at a time push a commit, then run it again")
             }
             None => Failure::new(Code::EcrUpload, format!("tag {tag} does not appear in ECR"))

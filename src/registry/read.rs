@@ -66,7 +66,8 @@ impl Registry {
         Ok(Some(Held { manifest, platforms, configs }))
     }
 
-    /// The image that an entry of an index names. Indexes in indexes are not descended: nodes do not either.
+    /// The image that an entry of an index names. Indexes in indexes are not descended: nodes do
+    /// not either.
     async fn below(&self, entry: &Descriptor) -> Result<Option<Configured>, Failure> {
         if entry.is_index() {
             return Ok(None);

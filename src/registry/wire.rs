@@ -121,10 +121,14 @@ impl Wire {
             return Ok(Sent::Answered(Answer::Good(response)));
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        // A body that breaks off says no less: the status is the answer.
-        let body = capped(response, REFUSAL).await.unwrap_or_default();
-        let refusal = Refusal::read(status, &headers, &body);
+        let body = capped(response, REFUSAL).await;
+        let refusal = Refusal::read(status, &headers, body.as_deref().unwrap_or_default());
         if refusal.is_passing() {
+            return Err(Trouble::Again(self.passing(&refusal)));
+        }
+        if body.is_err() {
+            // A server that refuses an upload half-way may cut its own words off: without them an
+            // expired login looks like a missing right, so the next request has to tell.
             return Err(Trouble::Again(self.passing(&refusal)));
         }
         if refusal.is_expired() || refusal.is_silent() && age >= FRESH {
