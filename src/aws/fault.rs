@@ -205,9 +205,11 @@ impl Fault {
         };
         let on =
             arn::resource_name(&denial.resource).map(|n| format!(" on `{n}`")).unwrap_or_default();
-        let mut failure =
-            Failure::new(code, format!("{} may not `{}`{on}", denial.who, denial.action))
-                .why(self.said(answer));
+        // The first line has the names already: AWS's reason alone fits on one line.
+        let words = if denial.reason.is_empty() { &answer.message } else { &denial.reason };
+        let said = self.said(&Answer { message: words.clone(), ..answer.clone() });
+        let what = format!("{} may not `{}`{on}", denial.who, denial.action);
+        let mut failure = Failure::new(code, what).why(said);
         failure.next = denial.remedy();
         failure
     }
@@ -223,7 +225,7 @@ impl Fault {
         let next = if answer.status >= 500 {
             format!("run it again; if it stays: https://health.aws.amazon.com for {}", place.region)
         } else {
-            format!("see what `{}` wants: slipway explain SW-AWS-ANSWER", self.action)
+            "slipway explain SW-AWS-ANSWER".into()
         };
         Failure::new(Code::AwsAnswer, format!("AWS did not do `{}`", self.action))
             .why(self.said(answer))
@@ -303,7 +305,7 @@ impl Denial {
             resource: after("on resource: ")
                 .filter(|r| r.starts_with("arn:") || r == "*")
                 .unwrap_or_else(|| resource.into()),
-            reason: message.split_once(" because ").map(|(_, r)| r.to_owned()).unwrap_or_default(),
+            reason: reason(message),
         }
     }
 
@@ -323,7 +325,7 @@ impl Denial {
         if self.reason.contains("resource-based policy") {
             let name = arn::resource_name(&self.resource).unwrap_or("the resource");
             return vec![
-                format!("add to the policy of `{name}` itself, which is in another account:"),
+                format!("add to the policy of `{name}` itself, if it is in another account:"),
                 format!(
                     r#"{{"Effect":"Allow","Principal":{{"AWS":"{}"}},"Action":"{}"}}"#,
                     self.principal, self.action
@@ -338,6 +340,15 @@ impl Denial {
             None => vec![format!("add to the policies of {}:", self.who), allow("")],
         }
     }
+}
+
+/// Why the right is missing, in AWS's words; a deny is told without a "because".
+fn reason(message: &str) -> String {
+    let begin = message
+        .find(" because ")
+        .map(|at| at + " because ".len())
+        .or_else(|| message.find("with an explicit deny"));
+    begin.map(|at| message[at..].to_owned()).unwrap_or_default()
 }
 
 fn silent(timed_out: bool, words: &str, place: &Place) -> Failure {
