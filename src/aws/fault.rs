@@ -81,7 +81,11 @@ impl Fault {
             Some(response) => Kind::Answered(Answer {
                 status: response.status().as_u16(),
                 code: error.code().unwrap_or_default().to_owned(),
-                message: error.message().unwrap_or_default().to_owned(),
+                message: match error {
+                    // An answer that is not AWS's: a proxy's page, or half of one.
+                    SdkError::ResponseError(_) => innermost(error),
+                    _ => error.message().unwrap_or_default().to_owned(),
+                },
                 ahead: response.headers().get("date").and_then(clock::ahead),
             }),
             None => Kind::Silent { timed_out: timed_out(error), words: innermost(error) },
@@ -275,7 +279,6 @@ impl Answer {
             | "SlowDown" => Cause::Throttled,
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Cause::Denied,
             "" if self.status == 429 => Cause::Throttled,
-            "" if self.status == 403 => Cause::Denied,
             _ => Cause::Other,
         }
     }
