@@ -197,7 +197,7 @@ fn usable(cluster: &Cluster, described: Option<Described>) -> Result<ClusterInfo
     let mode = described.access_config().and_then(|c| c.authentication_mode());
     Ok(ClusterInfo {
         account,
-        endpoint: endpoint.to_owned(),
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
         ca: ca.ok_or_else(|| unclear(cluster, "its certificate authority cannot be decoded"))?,
         version: described.version().unwrap_or_default().to_owned(),
         status,

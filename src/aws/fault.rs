@@ -81,7 +81,11 @@ impl Fault {
             Some(response) => Kind::Answered(Answer {
                 status: response.status().as_u16(),
                 code: error.code().unwrap_or_default().to_owned(),
-                message: error.message().unwrap_or_default().to_owned(),
+                message: match error {
+                    // An answer that is not AWS's: a proxy's page, or half of one.
+                    SdkError::ResponseError(_) => innermost(error),
+                    _ => error.message().unwrap_or_default().to_owned(),
+                },
                 ahead: response.headers().get("date").and_then(clock::ahead),
             }),
             None => Kind::Silent { timed_out: timed_out(error), words: innermost(error) },
@@ -205,9 +209,11 @@ impl Fault {
         };
         let on =
             arn::resource_name(&denial.resource).map(|n| format!(" on `{n}`")).unwrap_or_default();
-        let mut failure =
-            Failure::new(code, format!("{} may not `{}`{on}", denial.who, denial.action))
-                .why(self.said(answer));
+        // The first line has the names already: AWS's reason alone fits on one line.
+        let words = if denial.reason.is_empty() { &answer.message } else { &denial.reason };
+        let said = self.said(&Answer { message: words.clone(), ..answer.clone() });
+        let what = format!("{} may not `{}`{on}", denial.who, denial.action);
+        let mut failure = Failure::new(code, what).why(said);
         failure.next = denial.remedy();
         failure
     }
@@ -223,7 +229,7 @@ impl Fault {
         let next = if answer.status >= 500 {
             format!("run it again; if it stays: https://health.aws.amazon.com for {}", place.region)
         } else {
-            format!("see what `{}` wants: slipway explain SW-AWS-ANSWER", self.action)
+            "slipway explain SW-AWS-ANSWER".into()
         };
         Failure::new(Code::AwsAnswer, format!("AWS did not do `{}`", self.action))
             .why(self.said(answer))
@@ -273,7 +279,6 @@ impl Answer {
             | "SlowDown" => Cause::Throttled,
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Cause::Denied,
             "" if self.status == 429 => Cause::Throttled,
-            "" if self.status == 403 => Cause::Denied,
             _ => Cause::Other,
         }
     }
@@ -303,7 +308,7 @@ impl Denial {
             resource: after("on resource: ")
                 .filter(|r| r.starts_with("arn:") || r == "*")
                 .unwrap_or_else(|| resource.into()),
-            reason: message.split_once(" because ").map(|(_, r)| r.to_owned()).unwrap_or_default(),
+            reason: reason(message),
         }
     }
 
@@ -323,7 +328,7 @@ impl Denial {
         if self.reason.contains("resource-based policy") {
             let name = arn::resource_name(&self.resource).unwrap_or("the resource");
             return vec![
-                format!("add to the policy of `{name}` itself, which is in another account:"),
+                format!("add to the policy of `{name}` itself, if it is in another account:"),
                 format!(
                     r#"{{"Effect":"Allow","Principal":{{"AWS":"{}"}},"Action":"{}"}}"#,
                     self.principal, self.action
@@ -338,6 +343,15 @@ impl Denial {
             None => vec![format!("add to the policies of {}:", self.who), allow("")],
         }
     }
+}
+
+/// Why the right is missing, in AWS's words; a deny is told without a "because".
+fn reason(message: &str) -> String {
+    let begin = message
+        .find(" because ")
+        .map(|at| at + " because ".len())
+        .or_else(|| message.find("with an explicit deny"));
+    begin.map(|at| message[at..].to_owned()).unwrap_or_default()
 }
 
 fn silent(timed_out: bool, words: &str, place: &Place) -> Failure {

@@ -1,19 +1,21 @@
 //! The shipped clients against a server on loopback.
 
+mod ecr;
+mod eks;
 mod server;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use self::server::{Asked, Log, Reply, calls, header, reply, serve};
+use self::server::{Asked, Reply, calls, header, reply, serve};
 use super::*;
-use crate::names::{Cluster, Digest, Repository, Tag};
+use crate::names::{Cluster, Repository};
 
 /// A failure as people read it, without the outcome's words.
 pub(super) fn told(failure: &Failure) -> String {
@@ -98,10 +100,6 @@ fn identity(arn: &str) -> Reply {
          </GetCallerIdentityResult></GetCallerIdentityResponse>"
         ),
     )
-}
-
-fn json_error(code: &str, message: &str) -> Reply {
-    reply(400, json!({ "__type": code, "message": message }).to_string())
 }
 
 fn web() -> Repository {
@@ -306,248 +304,6 @@ async fn a_clock_that_is_off_corrects_the_token_of_the_cluster() {
     assert!(url.contains("X-Amz-Date=20201121T10"), "{url}");
 }
 
-fn described(log: &Log) -> Vec<Value> {
-    log.lock().unwrap().iter().map(|a| serde_json::from_str(&a.body).unwrap()).collect()
-}
-
-fn repository_of(mutability: &str) -> Value {
-    json!({
-        "repositoryName": "web",
-        "repositoryArn": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web",
-        "repositoryUri": "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web",
-        "imageTagMutability": mutability,
-        "imageTagMutabilityExclusionFilters": [{ "filterType": "WILDCARD", "filter": "dev-*" }],
-        "imageScanningConfiguration": { "scanOnPush": true },
-        "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": "arn:aws:kms:k" },
-    })
-}
-
-#[tokio::test]
-async fn a_repository_is_read_with_its_settings() {
-    let (url, _) = serve(|_| {
-        reply(
-            200,
-            json!({ "repositories": [repository_of("IMMUTABLE_WITH_EXCLUSION")] }).to_string(),
-        )
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    let RepositoryState::Found(found) = aws.repository(&web()).await.unwrap() else {
-        panic!("not found");
-    };
-    assert_eq!(found.uri.name(), "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web");
-    assert!(found.mutability.may_overwrite(&"dev-1".parse().unwrap()));
-    assert!(!found.mutability.may_overwrite(&"main".parse().unwrap()));
-    assert!(found.scan_on_push);
-    assert_eq!(found.encryption, Encryption::Kms { key: Some("arn:aws:kms:k".into()) });
-}
-
-#[tokio::test]
-async fn a_repository_that_may_not_be_looked_at_fails_nothing() {
-    let (url, _) = serve(|_| json_error("AccessDeniedException", "no")).await;
-    let (aws, _) = aws(keys(), &url);
-    let RepositoryState::NotSeen(unseen) = aws.repository(&web()).await.unwrap() else {
-        panic!("seen");
-    };
-    assert_eq!(unseen.because, "may not describe");
-}
-
-#[tokio::test]
-async fn a_repository_that_somebody_else_creates_first_is_taken() {
-    let (url, log) = serve(|asked| match asked.call.as_str() {
-        "CreateRepository" => json_error("RepositoryAlreadyExistsException", "there already"),
-        _ => reply(200, json!({ "repositories": [repository_of("MUTABLE")] }).to_string()),
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    assert!(aws.create_repository(&web()).await.unwrap().mutability.mutable);
-    assert_eq!(calls(&log), ["CreateRepository", "DescribeRepositories"]);
-    let asked = &described(&log)[0];
-    assert_eq!(asked["imageTagMutability"], "IMMUTABLE");
-    assert_eq!(asked["imageScanningConfiguration"]["scanOnPush"], true);
-}
-
-const MANIFEST: &str =
-    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#;
-
-fn image(digest: &Digest) -> Value {
-    json!({
-        "imageId": { "imageDigest": digest.as_str(), "imageTag": "main" },
-        "imageManifest": MANIFEST,
-        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
-    })
-}
-
-#[tokio::test]
-async fn an_image_is_read_byte_for_byte() {
-    let digest = Digest::of(MANIFEST.as_bytes());
-    let body = json!({ "images": [image(&digest)], "failures": [] }).to_string();
-    let (url, log) = serve(move |_| reply(200, body.clone())).await;
-    let (aws, _) = aws(keys(), &url);
-    let tag: Tag = "main".parse().unwrap();
-    let read = aws.image(&web(), &tag).await.unwrap().unwrap();
-    assert_eq!(read.manifest, MANIFEST.as_bytes());
-    assert_eq!(read.digest, digest);
-    assert_eq!(aws.image(&web(), &digest).await.unwrap(), Some(read));
-    let asked = described(&log);
-    assert_eq!(asked[0]["acceptedMediaTypes"].as_array().map(Vec::len), Some(4));
-    assert_eq!(asked[1]["imageIds"][0]["imageDigest"], digest.as_str());
-}
-
-#[tokio::test]
-async fn bytes_of_another_digest_are_refused() {
-    let other = Digest::of(b"other");
-    let body = json!({ "images": [image(&other)] }).to_string();
-    let (url, _) = serve(move |_| reply(200, body.clone())).await;
-    let (aws, _) = aws(keys(), &url);
-    assert_snapshot!(told(&aws.image(&web(), &other).await.unwrap_err()), @r#"
-    SW-AWS-ANSWER: the answer to `ecr:BatchGetImage` cannot be used
-      why:  `web`: a manifest of sha256:b22c7289dd3b for "sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"
-      next: check the ECR endpoint, if one is set
-    "#);
-}
-
-#[tokio::test]
-async fn an_image_that_is_not_there_is_none_and_a_key_that_refuses_is_told() {
-    let failure = |code: &str| {
-        json!({ "images": [], "failures": [{ "failureCode": code, "failureReason": "because" }] })
-            .to_string()
-    };
-    let (missing, broken) = (failure("ImageNotFound"), failure("KmsError"));
-    let (url, _) = serve(move |asked| {
-        reply(200, if asked.body.contains("sha256") { broken.clone() } else { missing.clone() })
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    let tag: Tag = "main".parse().unwrap();
-    assert_eq!(aws.image(&web(), &tag).await, Ok(None));
-    let digest = Digest::of(b"x");
-    assert_snapshot!(told(&aws.image(&web(), &digest).await.unwrap_err()), @r#"
-    SW-AWS-ANSWER: an image of `web` cannot be read
-      why:  `ecr:BatchGetImage` answered KmsError: "because"
-      next: allow kms:Decrypt on the repository's key to the identity of this run
-    "#);
-    assert_eq!(aws.present(&web(), &[digest]).await.unwrap_err().because, "KmsError");
-}
-
-#[tokio::test]
-async fn what_is_still_there_is_told_digest_by_digest() {
-    let (here, gone) = (Digest::of(MANIFEST.as_bytes()), Digest::of(b"gone"));
-    let body = json!({
-        "images": [image(&here)],
-        "failures": [{ "imageId": { "imageDigest": gone.as_str() }, "failureCode": "ImageNotFound" }],
-    });
-    let (url, _) = serve(move |_| reply(200, body.to_string())).await;
-    let (aws, _) = aws(keys(), &url);
-    assert_eq!(aws.present(&web(), &[gone, here.clone()]).await, Ok(vec![here]));
-}
-
-#[tokio::test]
-async fn the_login_is_masked_in_both_of_its_forms() {
-    let token = BASE64_STANDARD.encode("AWS:the-password");
-    let body = json!({ "authorizationData": [{
-        "authorizationToken": token,
-        "expiresAt": 1_795_000_000,
-        "proxyEndpoint": "https://123456789012.dkr.ecr.ap-northeast-2.amazonaws.com",
-    }] });
-    let (url, _) = serve(move |_| reply(200, body.to_string())).await;
-    let (aws, told) = aws(keys(), &url);
-    let login = aws.registry_login().await.unwrap();
-    assert_eq!((login.user.as_str(), login.password.expose_secret()), ("AWS", "the-password"));
-    assert_eq!(login.endpoint, "https://123456789012.dkr.ecr.ap-northeast-2.amazonaws.com");
-    assert_eq!(login.expires.map(|t| t.as_second()), Some(1_795_000_000));
-    assert_eq!(*told.lock().unwrap(), [token, "the-password".to_owned()]);
-    assert!(!format!("{login:?}").contains("the-password"));
-}
-
-#[tokio::test]
-async fn a_cluster_is_read_with_its_authority() {
-    let (url, _) = serve(|_| {
-        let cluster = json!({ "cluster": {
-            "name": "prod",
-            "arn": "arn:aws:eks:ap-northeast-2:123456789012:cluster/prod",
-            "endpoint": "https://ABC.gr7.ap-northeast-2.eks.amazonaws.com",
-            "certificateAuthority": { "data": BASE64_STANDARD.encode("PEM") },
-            "status": "UPDATING",
-            "version": "1.33",
-            "resourcesVpcConfig": { "endpointPublicAccess": false, "endpointPrivateAccess": true },
-            "accessConfig": { "authenticationMode": "API" },
-        } });
-        reply(200, cluster.to_string())
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    let cluster = aws.cluster(&prod()).await.unwrap();
-    assert_eq!(cluster.ca, b"PEM");
-    assert_eq!(cluster.account.as_str(), "123456789012");
-    assert_eq!((cluster.access.public, cluster.access.private), (false, true));
-    assert_eq!(cluster.authentication_mode.as_deref(), Some("API"));
-}
-
-#[tokio::test]
-async fn node_groups_are_read_and_one_that_went_meanwhile_is_left_out() {
-    let (url, _) = serve(|asked| match asked.call.as_str() {
-        "/clusters/prod/node-groups" => reply(200, r#"{"nodegroups":["ng-1","gone"]}"#),
-        "/clusters/prod/node-groups/ng-1" => {
-            let group = json!({ "nodegroup": {
-                "nodegroupName": "ng-1",
-                "amiType": "AL2023_ARM_64_STANDARD",
-                "scalingConfig": { "minSize": 1, "maxSize": 3, "desiredSize": 2 },
-                "labels": { "pool": "web" },
-                "taints": [{ "key": "spot", "effect": "NO_SCHEDULE" }],
-                "nodeRole": "arn:aws:iam::123456789012:role/eks-node",
-            } });
-            reply(200, group.to_string())
-        }
-        _ => eks_error(404, "ResourceNotFoundException"),
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    let groups = aws.node_groups(&prod()).await.unwrap();
-    assert_eq!(groups.len(), 1);
-    assert_eq!(
-        groups[0].platform.as_ref().map(ToString::to_string).as_deref(),
-        Some("linux/arm64")
-    );
-    assert_eq!((groups[0].desired, groups[0].max), (Some(2), Some(3)));
-    assert_eq!(groups[0].taints[0].effect, "NoSchedule");
-}
-
-fn eks_error(status: u16, code: &str) -> Reply {
-    reply(status, json!({ "__type": code, "message": code }).to_string())
-}
-
-#[tokio::test]
-async fn an_access_entry_is_found_under_the_role_s_whole_name() {
-    let (url, log) = serve(|asked| match asked.call.as_str() {
-        "/clusters/prod/access-entries" => reply(
-            200,
-            json!({ "accessEntries": ["arn:aws:iam::123456789012:role/team/dev"] }).to_string(),
-        ),
-        _ => eks_error(404, "ResourceNotFoundException"),
-    })
-    .await;
-    let (aws, _) = aws(keys(), &url);
-    let assumed = "arn:aws:sts::123456789012:assumed-role/dev/me";
-    assert_eq!(aws.access_entry(&prod(), assumed).await, Ok(true));
-    let user = "arn:aws:iam::123456789012:user/ci";
-    assert_eq!(aws.access_entry(&prod(), user).await, Ok(false));
-    let asked = calls(&log);
-    assert!(asked[0].contains("role%2Fdev"), "{asked:?}");
-    assert_eq!(asked.len(), 3);
-}
-
-#[tokio::test]
-async fn access_entries_that_may_not_be_read_are_one_line() {
-    let (url, _) = serve(|_| eks_error(403, "AccessDeniedException")).await;
-    let (aws, _) = aws(keys(), &url);
-    let unseen = aws.access_entry(&prod(), "arn:aws:iam::123456789012:user/ci").await.unwrap_err();
-    assert_eq!(
-        (unseen.what.as_str(), unseen.because.as_str()),
-        ("access entries", "may not describe")
-    );
-}
-
 #[test]
 fn the_name_of_a_run_is_what_sts_takes() {
     assert_eq!(RunName::new("4711").as_str(), "slipway-4711");
@@ -559,4 +315,15 @@ fn the_name_of_a_run_is_what_sts_takes() {
 fn debugging_an_identity_shows_no_secret() {
     let shown = format!("{:?}", Identity::Chain { base: Box::new(keys()), role: role() });
     assert!(!shown.contains("hush-hush"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_aws_s_is_no_denial() {
+    let (url, _) = serve(|_| reply(403, "<html>blocked by the proxy</html>")).await;
+    let (aws, _) = aws(keys(), &url);
+    assert_snapshot!(told(&aws.cluster(&prod()).await.unwrap_err()), @"
+    SW-AWS-ANSWER: AWS did not do `eks:DescribeCluster`
+      why:  `eks:DescribeCluster` answered 403
+      next: slipway explain SW-AWS-ANSWER
+    ");
 }

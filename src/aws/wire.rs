@@ -113,3 +113,55 @@ fn pem(der: &[u8]) -> Vec<u8> {
     let body = BASE64_STANDARD.encode(der);
     format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n").into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::aws::tests::told;
+
+    /// An authority that signs for nobody.
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBgjCCASmgAwIBAgIUSKwGUukP38Rk53g71KoWF6hIag8wCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMc2xpcHdheS10ZXN0MB4XDTI2MTEyMTExMzczNFoXDTM2MTEx
+ODExMzczNFowFzEVMBMGA1UEAwwMc2xpcHdheS10ZXN0MFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEavJXin1Kw6fgajgtBsR9NZDgeNKwB9N5d30iJkIC1Glql/IY
+l4JVyHJPi4nITdTzEf+y7eU/tPydcT6D8ch9HqNTMFEwHQYDVR0OBBYEFLk6/SP0
+QXPCz6wdgBawsq745JwOMB8GA1UdIwQYMBaAFLk6/SP0QXPCz6wdgBawsq745JwO
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgJ6eM1shyLvROM6Y6
+GS3RQlm06dfCaohwoW+o8FTQ0HECIGI/jvKl014HV2F1ytADQzyPGWM72/42X1YU
+E01/f0qo
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_bundle_is_read_around_what_is_no_certificate() {
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let found = usable(format!("# corporate\n{broken}{AUTHORITY}").as_bytes());
+        assert_eq!(found.len(), 1);
+        assert_eq!(usable(&found[0]).len(), 1);
+    }
+
+    #[test]
+    fn a_bundle_that_is_none_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let tells = || {
+            let failure = bundle("AWS_CA_BUNDLE", &path).unwrap_err();
+            told(&failure).replace(&path.display().to_string(), "@@PATH@@")
+        };
+        assert_snapshot!(tells(), @"
+        SW-INPUT-INVALID: `AWS_CA_BUNDLE` is no bundle of certificates
+          why:  `@@PATH@@`: No such file or directory (os error 2)
+          next: set AWS_CA_BUNDLE to a PEM file that this step can read, or unset it
+        ");
+        std::fs::write(&path, "not PEM").unwrap();
+        assert_snapshot!(tells(), @"
+        SW-INPUT-INVALID: `AWS_CA_BUNDLE` is no bundle of certificates
+          why:  `@@PATH@@` holds no certificate in PEM
+          next: set AWS_CA_BUNDLE to a PEM file that this step can read, or unset it
+        ");
+    }
+}

@@ -143,10 +143,22 @@ fn a_bare_repository_has_a_commit_and_no_files() {
 fn where_no_commit_is_the_way_to_one_is_told() {
     let dir = TempDir::new().unwrap();
     let at = dir.path();
-    assert_snapshot!(told(&read(at).unwrap_err(), at), @"");
-    assert_snapshot!(told(&read(&at.join("nowhere")).unwrap_err(), at), @"");
+    assert_snapshot!(told(&read(at).unwrap_err(), at), @"
+    SW-COMMIT-MISSING: no commit is checked out in `@@AT@@`
+     why: no repository there or above
+     next: run actions/checkout before this step, or set `commit`
+    ");
+    assert_snapshot!(told(&read(&at.join("nowhere")).unwrap_err(), at), @"
+    SW-COMMIT-MISSING: no commit is checked out in `@@AT@@/nowhere`
+     why: there is no such directory
+     next: set `context` to the directory that the Dockerfile builds in
+    ");
     git(at, &["init", "-q"]);
-    assert_snapshot!(told(&read(at).unwrap_err(), at), @"");
+    assert_snapshot!(told(&read(at).unwrap_err(), at), @"
+    SW-COMMIT-MISSING: no commit is checked out in `@@AT@@`
+     why: branch `main` has no commit yet
+     next: commit first, or set `commit`
+    ");
 }
 
 #[test]
@@ -205,9 +217,21 @@ fn what_is_checked_out_is_shipped_when_nothing_contradicts_it() {
 
 #[test]
 fn another_checkout_than_the_event_s_is_refused() {
-    assert_snapshot!(decide(OTHER, Some(event("workflow_dispatch", MAIN, None)), None), @"");
-    assert_snapshot!(decide(MAIN, Some(event("pull_request", MERGE, Some(OTHER))), None), @"");
-    assert_snapshot!(decide(MAIN, None, Some(OTHER)), @"");
+    assert_snapshot!(decide(OTHER, Some(event("workflow_dispatch", MAIN, None)), None), @"
+    SW-COMMIT-MISMATCH: 5d1e0aa is checked out, but this run is of 9f2c1e4
+     why: HEAD is 5d1e0aa000000000000000000000000000000000, `workflow_dispatch` names 9f2c1e4000000000000000000000000000000000
+     next: drop `ref` from actions/checkout, or, to ship what is checked out, set `commit: 5d1e0aa000000000000000000000000000000000`
+    ");
+    assert_snapshot!(decide(MAIN, Some(event("pull_request", MERGE, Some(OTHER))), None), @"
+    SW-COMMIT-MISMATCH: 9f2c1e4 is checked out, but pull request 42 is 5d1e0aa, on its base 77ac012
+     why: HEAD is 9f2c1e4000000000000000000000000000000000, `pull_request` names 77ac012000000000000000000000000000000000 and 5d1e0aa000000000000000000000000000000000
+     next: drop `ref` from actions/checkout, or, to ship what is checked out, set `commit: 9f2c1e4000000000000000000000000000000000`
+    ");
+    assert_snapshot!(decide(MAIN, None, Some(OTHER)), @"
+    SW-COMMIT-MISMATCH: 9f2c1e4 is checked out, but `commit` says 5d1e0aa
+     why: HEAD is 9f2c1e4000000000000000000000000000000000, `commit` is 5d1e0aa000000000000000000000000000000000
+     next: check out 5d1e0aa, or set `commit: 9f2c1e4000000000000000000000000000000000`
+    ");
 }
 
 #[test]

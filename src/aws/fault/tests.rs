@@ -3,7 +3,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::aws::tests::told;
 
-const DENIED: &str = "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because ";
+const DENIED: &str = "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web";
 
 fn place(how: How) -> Place {
     Place {
@@ -24,7 +24,7 @@ fn tells(action: &'static str, status: u16, code: &str, message: &str, how: How)
 }
 
 fn denied(reason: &str) -> String {
-    let message = format!("{DENIED}{reason}");
+    let message = format!("{DENIED} {reason}");
     tells("ecr:BatchGetImage", 400, "AccessDeniedException", &message, How::Oidc)
 }
 
@@ -35,9 +35,9 @@ fn silent(timed_out: bool, words: &str) -> String {
 
 #[test]
 fn a_missing_right_is_told_with_the_statement_that_gives_it() {
-    assert_snapshot!(denied("no identity-based policy allows the ecr:BatchGetImage action"), @r#"
+    assert_snapshot!(denied("because no identity-based policy allows the ecr:BatchGetImage action"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
-      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identit..."
+      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "no identity-based policy allows the ecr:BatchGetImage action"
       next: add to the policies of role `ship`:
             {"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:ap-northeast-2:123456789012:repository/web"}
     "#);
@@ -58,16 +58,16 @@ fn a_missing_right_without_details_keeps_a_placeholder_for_the_account() {
 fn an_explicit_deny_is_not_answered_with_an_allow() {
     assert_snapshot!(denied("with an explicit deny in a service control policy"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
-      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because with an ex..."
+      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "with an explicit deny in a service control policy"
       next: lift that deny for `ecr:BatchGetImage`: no allow of role `ship` stands above it
     "#);
 }
 
 #[test]
 fn a_permissions_boundary_is_named() {
-    assert_snapshot!(denied("no permissions boundary allows the ecr:BatchGetImage action"), @r#"
+    assert_snapshot!(denied("because no permissions boundary allows the ecr:BatchGetImage action"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
-      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no permiss..."
+      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "no permissions boundary allows the ecr:BatchGetImage action"
       next: add to the permissions boundary of role `ship`:
             {"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:ap-northeast-2:123456789012:repository/web"}
     "#);
@@ -75,10 +75,10 @@ fn a_permissions_boundary_is_named() {
 
 #[test]
 fn a_repository_of_another_account_needs_its_own_policy() {
-    assert_snapshot!(denied("no resource-based policy allows the ecr:BatchGetImage action"), @r#"
+    assert_snapshot!(denied("because no resource-based policy allows the ecr:BatchGetImage action"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
-      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "User: arn:aws:sts::123456789012:assumed-role/ship/slipway-4711 is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no resourc..."
-      next: add to the policy of `web` itself, which is in another account:
+      why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "no resource-based policy allows the ecr:BatchGetImage action"
+      next: add to the policy of `web` itself, if it is in another account:
             {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/ship"},"Action":"ecr:BatchGetImage"}
     "#);
 }
@@ -190,7 +190,7 @@ fn an_answer_nobody_expected_is_quoted() {
     assert_snapshot!(tells("ecr:BatchGetImage", 400, "InvalidParameterException", words, How::Oidc), @r#"
     SW-AWS-ANSWER: AWS did not do `ecr:BatchGetImage`
       why:  `ecr:BatchGetImage` answered 400 InvalidParameterException: "Invalid parameter at 'repositoryName'"
-      next: see what `ecr:BatchGetImage` wants: slipway explain SW-AWS-ANSWER
+      next: slipway explain SW-AWS-ANSWER
     "#);
 }
 
