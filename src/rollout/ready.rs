@@ -61,7 +61,11 @@ pub(super) fn fell(memory: &Memory, baking: &Baking) -> Option<Cause> {
         let uid = pods::uid(pod).to_owned();
         pods::seats(pod).into_iter().filter_map(move |seat| {
             let before = baking.exits.get(&(uid.clone(), seat.status.name.clone())).copied();
-            (seat.exits() > before.unwrap_or(0)).then_some((*pod, seat))
+            // A node that was away reports containers it lost sight of: not the program's doing.
+            let lost = seat
+                .last_exit()
+                .is_some_and(|exit| exit.reason.as_deref() == Some("ContainerStatusUnknown"));
+            (!lost && seat.exits() > before.unwrap_or(0)).then_some((*pod, seat))
         })
     });
     let (pod, seat) = fallen.next()?;

@@ -27,7 +27,8 @@ pub(super) fn keys(memory: &Memory) -> BTreeSet<(String, String)> {
 pub(super) fn certain(memory: &Memory) -> Option<Cause> {
     let pods = memory.new_pods();
     if pods.is_empty() {
-        let (uid, finding) = not_created(memory)?;
+        let replicas = memory.our_set()?.status.as_ref().map_or(0, |status| status.replicas);
+        let (uid, finding) = not_created(memory).filter(|_| replicas == 0)?;
         let believed = is_certain(memory, &uid, &finding) && !room_may_come(memory, &finding);
         return believed.then(|| cause(memory, None, finding.trouble, None, false));
     }
@@ -37,7 +38,11 @@ pub(super) fn certain(memory: &Memory) -> Option<Cause> {
     };
     // Those that wait for a node decide nothing: what dooms the others would doom them too.
     let placed = found.iter().filter(|(pod, _)| pods::without_node(pod).is_none());
-    let all = placed.clone().count() > 0 && placed.clone().all(|found| is_doomed(&found));
+    // A list comes pod by pod: those that are not known yet may be fine.
+    let known = memory.our_set().and_then(|set| set.status.as_ref()).is_none_or(|status| {
+        usize::try_from(status.replicas).is_ok_and(|replicas| pods.len() >= replicas)
+    });
+    let all = known && placed.clone().count() > 0 && placed.clone().all(|found| is_doomed(&found));
     let ended = |(_, finding): &&(&Pod, Option<Finding>)| {
         finding.as_ref().is_some_and(|f| is_ending(&f.trouble))
     };

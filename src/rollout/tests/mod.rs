@@ -17,7 +17,11 @@ use super::{
     diagnose, judge, pods, template,
 };
 
+mod doom;
+mod made;
 mod recorded;
+mod rows;
+mod rules;
 
 #[derive(Deserialize)]
 struct Line {
