@@ -1,5 +1,5 @@
-//! Whether the rollout is complete, and whether it stays so through the bake. Every number is compared
-//! with the present specification, because an autoscaler may change it at any time.
+//! Whether the rollout is complete, and whether it stays so through the bake. Every number is
+//! compared with the present specification, because an autoscaler may change it at any time.
 
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 
@@ -32,8 +32,8 @@ fn is_proven(memory: &Memory, pod: &k8s_openapi::api::core::v1::Pod) -> bool {
     pods::is_ready(pod) && !pods::seats(pod).iter().any(|seat| memory.runs_another(seat))
 }
 
-/// The proof, once the bake is over and what was ready at its beginning still is. An autoscaler that
-/// adds replicas meanwhile does not hold it up; one that takes some away lowers what is asked.
+/// The proof, once the bake is over and what was ready at its beginning still is. An autoscaler
+/// that adds replicas meanwhile does not hold it up; one that takes some away lowers what is asked.
 pub(super) fn proof(memory: &Memory, baking: &Baking) -> Option<Proof> {
     let wanted = memory.wanted()?;
     let baked = memory.now.saturating_sub(baking.since) >= memory.patience.bake;

@@ -36,8 +36,8 @@ pub(super) fn current<'a>(
     }) {
         return Some(set);
     }
-    // An API server of another version may have filled in other defaults. Once the controller has seen
-    // the generation, the revision it wrote on both is as good.
+    // An API server of another version may have filled in other defaults. Once the controller has
+    // seen the generation, the revision it wrote on both is as good.
     let revision = revision(&workload.metadata).filter(|_| is_observed(workload))?;
     let wanted = workload_images(workload);
     owned

@@ -1,5 +1,6 @@
-//! What is wrong with the rollout as a whole: the findings about its new pods, weighed together, and
-//! what keeps new pods from being made at all. One pod in trouble among healthy ones is not a failure.
+//! What is wrong with the rollout as a whole: the findings about its new pods, weighed together,
+//! and what keeps new pods from being made at all. One pod in trouble among healthy ones is not a
+//! failure.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -81,8 +82,8 @@ fn of_ended(pod: &Pod) -> Trouble {
     Trouble::Node { reason, message }
 }
 
-/// The most telling of the findings: what is certain before what may heal, what happened to a program
-/// before what it waits for, the one that most pods share.
+/// The most telling of the findings: what is certain before what may heal, what happened to a
+/// program before what it waits for, the one that most pods share.
 fn worst(memory: &Memory, found: &[(&Pod, Option<Finding>)]) -> Option<Cause> {
     let found = found.iter().filter_map(|(pod, finding)| Some((*pod, finding.as_ref()?)));
     let found: Vec<_> = found.collect();
@@ -125,8 +126,8 @@ fn is_certain(memory: &Memory, uid: &str, finding: &Finding) -> bool {
     }
 }
 
-/// Why our own ReplicaSet has no pods. The workload's copy of the condition is not read: it may be an
-/// old ReplicaSet's.
+/// Why our own ReplicaSet has no pods. The workload's copy of the condition is not read: it may be
+/// an old ReplicaSet's.
 fn not_created(memory: &Memory) -> Option<(String, Finding)> {
     let set = memory.our_set()?;
     let mut conditions = set.status.as_ref()?.conditions.iter().flatten();

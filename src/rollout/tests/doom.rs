@@ -1,4 +1,5 @@
-//! When a trouble is believed: what ends a rollout early, what only patience ends, and what never does.
+//! When a trouble is believed: what ends a rollout early, what only patience ends, and what never
+//! does.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Hand-made objects for what no recording shows: a Deployment `shop/web` whose container `app` was set
-//! to a new image in generation 2, its ReplicaSets `web-new` and `web-old`, and their pods.
+//! Hand-made objects for what no recording shows: a Deployment `shop/web` whose container `app` was
+//! set to a new image in generation 2, its ReplicaSets `web-new` and `web-old`, and their pods.
 
 use serde_json::{Value, json};
 

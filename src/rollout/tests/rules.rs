@@ -1,4 +1,5 @@
-//! The rules of success and of the end: generation, replicas, digests, deadlines, changes, the bake.
+//! The rules of success and of the end: generation, replicas, digests, deadlines, changes, the
+//! bake.
 
 use serde_json::json;
 
@@ -21,7 +22,25 @@ fn old_numbers_under_a_new_generation_are_no_success() {
         (1, ready("b")),
         (99, Seen::Tick),
     ];
-    assert_eq!(judged(seen), Verdict::Waiting);
+    let mut memory = Memory::new(patched(), PATIENCE, Grace::default());
+    assert_eq!(judged_by(&mut memory, seen), Verdict::Waiting);
+    assert_eq!(memory.progress().baking_since, None);
+}
+
+#[test]
+fn an_older_word_about_a_pod_does_not_replace_a_newer_one() {
+    let version = |n: &str| json!({ "metadata": { "resourceVersion": n } });
+    let crashed = |n: &str| pod("new", "a", ended(1, 2), version(n));
+    let seen = |n: &str| {
+        vec![
+            (1, workload(2, under_way(), json!({}))),
+            (1, set("new", json!([]))),
+            (2, pod("new", "a", json!({}), version("10"))),
+            (3, crashed(n)),
+        ]
+    };
+    assert_eq!(judged(seen("9")), Verdict::Waiting);
+    assert!(matches!(judged(seen("11")), Verdict::Failed(_)));
 }
 
 #[test]
