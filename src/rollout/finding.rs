@@ -195,8 +195,8 @@ fn signal(code: i32) -> Option<i32> {
     (129..=159).contains(&code).then_some(code - 128)
 }
 
-/// The probe that ended it: the kubelet says so in `Killing`; without that event, SIGKILL or SIGTERM
-/// after a failed probe in the same run says it too.
+/// The probe that ended it: the kubelet says so in `Killing`; without that event, SIGKILL or
+/// SIGTERM after a failed probe in the same run says it too.
 fn killed(
     memory: &Memory,
     pod: &Pod,

@@ -1,13 +1,13 @@
 //! The verdict on a rollout: a fold over observations. Pinned to our own generation and our own
-//! ReplicaSet; it fails early only on what is proven, everything else waits for the patience to end.
-//! No client, no clock.
+//! ReplicaSet; it fails early only on what is proven, everything else waits for the patience to
+//! end. No client, no clock.
 
 use std::time::Duration;
 
 use super::{Memory, Observation, Verdict, change, ready, template, trouble};
 
-/// Takes in one observation and says how the rollout stands. A verdict other than `Waiting` is final:
-/// it is repeated for whatever comes after.
+/// Takes in one observation and says how the rollout stands. A verdict other than `Waiting` is
+/// final: it is repeated for whatever comes after.
 pub fn judge(memory: &mut Memory, seen: &Observation) -> Verdict {
     memory.absorb(seen);
     if let Some(verdict) = &memory.verdict {

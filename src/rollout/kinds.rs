@@ -1,6 +1,6 @@
 //! Sorts others' words into kinds: what a kubelet says about a pull or a start, what admission says
-//! about a pod. The judge asks whether a kind can heal, the diagnosis what to do about it. The strings
-//! are those of the kubelet, containerd, runc, ECR and the API server, verbatim.
+//! about a pod. The judge asks whether a kind can heal, the diagnosis what to do about it. The
+//! strings are those of the kubelet, containerd, runc, ECR and the API server, verbatim.
 
 /// Why an image was not pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! What the fold remembers: the newest word about each object, and what objects forget (the pull error
-//! before the back-off, when a trouble began, whether a new pod was ever ready). It absorbs, it does not
-//! judge. Observations may come in any order, twice, or again after a relist.
+//! What the fold remembers: the newest word about each object, and what objects forget (the pull
+//! error before the back-off, when a trouble began, whether a new pod was ever ready). It absorbs,
+//! it does not judge. Observations may come in any order, twice, or again after a relist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -126,8 +126,8 @@ impl Memory {
         self.pods.values().find(|pod| pod.metadata.name.as_deref() == Some(name))
     }
 
-    /// Warning events about the cause's pod, our ReplicaSet and the workload since the PATCH: reason and
-    /// message, oldest first.
+    /// Warning events about the cause's pod, our ReplicaSet and the workload since the PATCH:
+    /// reason and message, oldest first.
     #[must_use]
     pub fn warnings(&self, cause: &Cause) -> Vec<(String, String)> {
         let pod = cause.pod.as_deref().and_then(|name| self.pod(name)).map(pods::uid);
@@ -315,8 +315,8 @@ impl Memory {
     }
 }
 
-/// Whether an object is not older than the one that is known. Versions are numbers in every API server
-/// there is; where they are not, the last word counts.
+/// Whether an object is not older than the one that is known. Versions are numbers in every API
+/// server there is; where they are not, the last word counts.
 fn is_news(known: Option<&ObjectMeta>, new: &ObjectMeta) -> bool {
     let version = |meta: &ObjectMeta| meta.resource_version.as_deref()?.parse::<u64>().ok();
     match (known.and_then(version), version(new)) {

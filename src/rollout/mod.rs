@@ -45,9 +45,11 @@ pub struct Ours {
     /// Container name to the digests a pod may report as its imageID for it: the pushed digest, and
     /// where that is an index, its manifests.
     pub digests: BTreeMap<String, Vec<Digest>>,
-    /// The value of the `slipway.dev/run` annotation that our PATCH wrote: its change shows another slipway.
+    /// The value of the `slipway.dev/run` annotation that our PATCH wrote: its change shows another
+    /// slipway.
     pub run: String,
-    /// The server's clock at the PATCH, to tell a stale `ProgressDeadlineExceeded` from a fresh one.
+    /// The server's clock at the PATCH, to tell a stale `ProgressDeadlineExceeded` from a fresh
+    /// one.
     pub patched_at: jiff::Timestamp,
 }
 
@@ -75,8 +77,8 @@ pub enum Seen {
     Pod(Box<Pod>),
     /// A pod is gone, by uid.
     PodGone(String),
-    /// An event of the namespace, of any type: `Killing`, `TriggeredScaleUp` and Karpenter's `Nominated`
-    /// are `Normal`. Events explain; they never decide.
+    /// An event of the namespace, of any type: `Killing`, `TriggeredScaleUp` and Karpenter's
+    /// `Nominated` are `Normal`. Events explain; they never decide.
     Event(Box<Event>),
     /// Nothing was said, but time has passed.
     Tick,
@@ -100,9 +102,11 @@ pub enum Verdict {
     Ready(Proof),
     /// It cannot become ready any more.
     Failed(Cause),
-    /// The patience, or the workload's own progress deadline, ended; the cause is the best that is known.
+    /// The patience, or the workload's own progress deadline, ended; the cause is the best that is
+    /// known.
     Late(Cause),
-    /// The image was changed again, by a slipway with a newer commit or not: the step above reads the annotations.
+    /// The image was changed again, by a slipway with a newer commit or not: the step above reads
+    /// the annotations.
     Changed(Change),
     /// The workload was deleted, or deleted and recreated.
     Gone,
@@ -145,7 +149,8 @@ pub struct Progress {
     pub draining: u32,
     /// Replicas the workload asks for now.
     pub wanted: u32,
-    /// The most telling thing about the pod that is furthest behind: "x2kqp starts on ip-10-0-1-12".
+    /// The most telling thing about the pod that is furthest behind: "x2kqp starts on
+    /// ip-10-0-1-12".
     pub note: Option<String>,
     /// All are ready: since when the bake runs.
     pub baking_since: Option<Duration>,
@@ -229,7 +234,8 @@ pub struct Evidence {
     pub same_account: Option<bool>,
     /// The most telling pod, whole.
     pub pod: Option<Box<Pod>>,
-    /// Warning events of that pod, its ReplicaSet and the workload: reason and message, oldest first.
+    /// Warning events of that pod, its ReplicaSet and the workload: reason and message, oldest
+    /// first.
     pub warnings: Vec<(String, String)>,
     /// The name of the node role, if it could be read; else a placeholder is printed.
     pub node_role: Option<String>,

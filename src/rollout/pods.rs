@@ -1,5 +1,5 @@
-//! Reads one pod: its containers in the order they start, how often they ended, whether it is ready,
-//! on its way out, without a node. Says what the object says; it does not judge.
+//! Reads one pod: its containers in the order they start, how often they ended, whether it is
+//! ready, on its way out, without a node. Says what the object says; it does not judge.
 
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
@@ -30,8 +30,8 @@ pub(super) fn seats(pod: &Pod) -> Vec<Seat<'_>> {
 }
 
 impl<'a> Seat<'a> {
-    /// How often it ended badly. The restart count lags: it is that of the container which ended, until
-    /// the next one runs.
+    /// How often it ended badly. The restart count lags: it is that of the container which ended,
+    /// until the next one runs.
     pub(super) fn exits(&self) -> u32 {
         let restarts = u32::try_from(self.status.restart_count).unwrap_or(0);
         if self.is_running() || self.is_done() {
@@ -60,7 +60,8 @@ impl<'a> Seat<'a> {
         ended(&self.status.state).or_else(|| ended(&self.status.last_state))
     }
 
-    /// The digest it says it runs; a bare image id is not one of a manifest and counts as not visible.
+    /// The digest it says it runs; a bare image id is not one of a manifest and counts as not
+    /// visible.
     pub(super) fn digest(&self) -> Option<&str> {
         self.status.image_id.split_once('@').map(|(_, digest)| digest)
     }

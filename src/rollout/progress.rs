@@ -1,5 +1,5 @@
-//! Where a rollout stands, in numbers and one note about the pod that is furthest behind. The note is
-//! slipway's own words only: others' words belong to the diagnosis.
+//! Where a rollout stands, in numbers and one note about the pod that is furthest behind. The note
+//! is slipway's own words only: others' words belong to the diagnosis.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Whether the rollout is complete, and whether it stays so through the bake. Every number is compared
-//! with the present specification, because an autoscaler may change it at any time.
+//! Whether the rollout is complete, and whether it stays so through the bake. Every number is
+//! compared with the present specification, because an autoscaler may change it at any time.
 
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 
@@ -32,8 +32,8 @@ fn is_proven(memory: &Memory, pod: &k8s_openapi::api::core::v1::Pod) -> bool {
     pods::is_ready(pod) && !pods::seats(pod).iter().any(|seat| memory.runs_another(seat))
 }
 
-/// The proof, once the bake is over and what was ready at its beginning still is. An autoscaler that
-/// adds replicas meanwhile does not hold it up; one that takes some away lowers what is asked.
+/// The proof, once the bake is over and what was ready at its beginning still is. An autoscaler
+/// that adds replicas meanwhile does not hold it up; one that takes some away lowers what is asked.
 pub(super) fn proof(memory: &Memory, baking: &Baking) -> Option<Proof> {
     let wanted = memory.wanted()?;
     let baked = memory.now.saturating_sub(baking.since) >= memory.patience.bake;
@@ -61,7 +61,11 @@ pub(super) fn fell(memory: &Memory, baking: &Baking) -> Option<Cause> {
         let uid = pods::uid(pod).to_owned();
         pods::seats(pod).into_iter().filter_map(move |seat| {
             let before = baking.exits.get(&(uid.clone(), seat.status.name.clone())).copied();
-            (seat.exits() > before.unwrap_or(0)).then_some((*pod, seat))
+            // A node that was away reports containers it lost sight of: not the program's doing.
+            let lost = seat
+                .last_exit()
+                .is_some_and(|exit| exit.reason.as_deref() == Some("ContainerStatusUnknown"));
+            (!lost && seat.exits() > before.unwrap_or(0)).then_some((*pod, seat))
         })
     });
     let (pod, seat) = fallen.next()?;

@@ -36,15 +36,13 @@ pub(super) fn current<'a>(
     }) {
         return Some(set);
     }
-    // An API server of another version may have filled in other defaults. Once the controller has seen
-    // the generation, its newest revision with these images is the one.
-    if !is_observed(workload) {
-        return None;
-    }
+    // An API server of another version may have filled in other defaults. Once the controller has
+    // seen the generation, the revision it wrote on both is as good.
+    let revision = revision(&workload.metadata).filter(|_| is_observed(workload))?;
     let wanted = workload_images(workload);
     owned
         .filter(|set| images(template(set).and_then(|t| t.spec.as_ref())) == wanted)
-        .max_by_key(|set| revision(set))
+        .find(|set| self::revision(&set.metadata) == Some(revision))
 }
 
 /// Whether the controller has seen this generation of the workload.
@@ -65,10 +63,9 @@ fn template(set: &ReplicaSet) -> Option<&PodTemplateSpec> {
     set.spec.as_ref()?.template.as_ref()
 }
 
-fn revision(set: &ReplicaSet) -> u64 {
-    let revision = set.metadata.annotations.iter().flatten();
-    let mut revision = revision.filter(|(key, _)| *key == "deployment.kubernetes.io/revision");
-    revision.next().and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+fn revision(meta: &ObjectMeta) -> Option<&str> {
+    let notes = meta.annotations.as_ref()?;
+    notes.get("deployment.kubernetes.io/revision").map(String::as_str)
 }
 
 /// Equality of templates but for the hash that the controller adds.

@@ -1,5 +1,6 @@
-//! What is wrong with the rollout as a whole: the findings about its new pods, weighed together, and
-//! what keeps new pods from being made at all. One pod in trouble among healthy ones is not a failure.
+//! What is wrong with the rollout as a whole: the findings about its new pods, weighed together,
+//! and what keeps new pods from being made at all. One pod in trouble among healthy ones is not a
+//! failure.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -27,7 +28,8 @@ pub(super) fn keys(memory: &Memory) -> BTreeSet<(String, String)> {
 pub(super) fn certain(memory: &Memory) -> Option<Cause> {
     let pods = memory.new_pods();
     if pods.is_empty() {
-        let (uid, finding) = not_created(memory)?;
+        let replicas = memory.our_set()?.status.as_ref().map_or(0, |status| status.replicas);
+        let (uid, finding) = not_created(memory).filter(|_| replicas == 0)?;
         let believed = is_certain(memory, &uid, &finding) && !room_may_come(memory, &finding);
         return believed.then(|| cause(memory, None, finding.trouble, None, false));
     }
@@ -37,7 +39,11 @@ pub(super) fn certain(memory: &Memory) -> Option<Cause> {
     };
     // Those that wait for a node decide nothing: what dooms the others would doom them too.
     let placed = found.iter().filter(|(pod, _)| pods::without_node(pod).is_none());
-    let all = placed.clone().count() > 0 && placed.clone().all(|found| is_doomed(&found));
+    // A list comes pod by pod: those that are not known yet may be fine.
+    let known = memory.our_set().and_then(|set| set.status.as_ref()).is_none_or(|status| {
+        usize::try_from(status.replicas).is_ok_and(|replicas| pods.len() >= replicas)
+    });
+    let all = known && placed.clone().count() > 0 && placed.clone().all(|found| is_doomed(&found));
     let ended = |(_, finding): &&(&Pod, Option<Finding>)| {
         finding.as_ref().is_some_and(|f| is_ending(&f.trouble))
     };
@@ -76,8 +82,8 @@ fn of_ended(pod: &Pod) -> Trouble {
     Trouble::Node { reason, message }
 }
 
-/// The most telling of the findings: what is certain before what may heal, what happened to a program
-/// before what it waits for, the one that most pods share.
+/// The most telling of the findings: what is certain before what may heal, what happened to a
+/// program before what it waits for, the one that most pods share.
 fn worst(memory: &Memory, found: &[(&Pod, Option<Finding>)]) -> Option<Cause> {
     let found = found.iter().filter_map(|(pod, finding)| Some((*pod, finding.as_ref()?)));
     let found: Vec<_> = found.collect();
@@ -120,8 +126,8 @@ fn is_certain(memory: &Memory, uid: &str, finding: &Finding) -> bool {
     }
 }
 
-/// Why our own ReplicaSet has no pods. The workload's copy of the condition is not read: it may be an
-/// old ReplicaSet's.
+/// Why our own ReplicaSet has no pods. The workload's copy of the condition is not read: it may be
+/// an old ReplicaSet's.
 fn not_created(memory: &Memory) -> Option<(String, Finding)> {
     let set = memory.our_set()?;
     let mut conditions = set.status.as_ref()?.conditions.iter().flatten();

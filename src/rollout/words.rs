@@ -1,5 +1,5 @@
-//! What events have said about our objects. Events are lossy by design (aggregated, limited, expired):
-//! they explain what objects show and are never the ground of a verdict.
+//! What events have said about our objects. Events are lossy by design (aggregated, limited,
+//! expired): they explain what objects show and are never the ground of a verdict.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;

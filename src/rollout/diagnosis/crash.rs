@@ -26,7 +26,8 @@ pub(super) fn diagnose(
     why(e, failure, reason, times)
 }
 
-/// Some ends are starts that failed: the log says so, the exit code depends on the runtime's version.
+/// Some ends are starts that failed: the log says so, the exit code depends on the runtime's
+/// version.
 fn by_log(e: &Evidence, code: i32) -> Option<Failure> {
     let words = last_words(e);
     let text = words.as_deref().unwrap_or_default();

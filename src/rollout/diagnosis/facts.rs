@@ -1,5 +1,5 @@
-//! What the sentences of a diagnosis are put together from: names as they are printed, shares of pods,
-//! others' words without credentials, and what the pod's own specification says.
+//! What the sentences of a diagnosis are put together from: names as they are printed, shares of
+//! pods, others' words without credentials, and what the pod's own specification says.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
@@ -119,7 +119,8 @@ impl Evidence {
         secrets.map(|secret| secret.name.as_str()).collect()
     }
 
-    /// What the pod asks of a node, of one resource: the sum as it is written, if one container asks.
+    /// What the pod asks of a node, of one resource: the sum as it is written, if one container
+    /// asks.
     pub(super) fn request(&self, resource: &str) -> Option<String> {
         let containers = self.spec()?.containers.iter();
         let mut asked =

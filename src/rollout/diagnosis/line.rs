@@ -1,4 +1,5 @@
-//! Picks the line of a log that says most: the last one, unless that is only the tail of a stack trace.
+//! Picks the line of a log that says most: the last one, unless that is only the tail of a stack
+//! trace.
 
 use super::super::Logs;
 

@@ -1,7 +1,7 @@
 //! An image that the kubelet could not pull.
 
-use super::super::Evidence;
 use super::super::kinds::{self, Pull};
+use super::super::{Evidence, pods};
 use super::facts::said_last;
 use crate::error::{Code, Failure};
 
@@ -80,14 +80,10 @@ fn missing(e: &Evidence) -> Failure {
         (None, Some(tag)) => format!("imageTag={tag}"),
         (None, None) => "imageTag=latest".into(),
     };
-    failure
-        .next(format!(
-            "aws ecr describe-images --repository-name {} --image-ids {id}",
-            image.repository
-        ))
-        .next(
-            "if it is gone, a lifecycle rule may have removed it: slipway explain SW-PULL-MISSING",
-        )
+    failure.next(format!(
+        "aws ecr describe-images --repository-name {} --image-ids {id}",
+        image.repository
+    ))
 }
 
 fn expired(e: &Evidence) -> Failure {
@@ -177,7 +173,7 @@ fn rate(e: &Evidence) -> Failure {
 }
 
 fn disk(e: &Evidence) -> Failure {
-    Failure::new(Code::PullOther, format!("the disk of {} is full", e.node()))
+    Failure::new(Code::PullOther, format!("the disk of {} is full", pods::short_node(e.node())))
         .next("give the nodes larger volumes, or make the image smaller")
 }
 

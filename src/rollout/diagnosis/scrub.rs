@@ -1,5 +1,6 @@
-//! Takes credentials out of others' words before they are quoted: logins in URLs, tokens, signatures,
-//! the user name and token in a registry's rate-limit text. Better a word too many than a key printed.
+//! Takes credentials out of others' words before they are quoted: logins in URLs, tokens,
+//! signatures, the user name and token in a registry's rate-limit text. Better a word too many than
+//! a key printed.
 
 /// The text without what looks like a credential.
 #[must_use]

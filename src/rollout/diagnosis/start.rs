@@ -1,4 +1,5 @@
-//! A container whose program was never run: wrong format, missing, not allowed, or not put together.
+//! A container whose program was never run: wrong format, missing, not allowed, or not put
+//! together.
 
 use super::super::kinds::{self, Config, Start};
 use super::super::{Evidence, pods};

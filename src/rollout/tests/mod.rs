@@ -1,5 +1,6 @@
-//! Rollouts recorded from a real API server and kubelet, and hand-made ones for what has no recording.
-//! This file plays them; the tests are beside it. What slipway wrote is read from the recording itself.
+//! Rollouts recorded from a real API server and kubelet, and hand-made ones for what has no
+//! recording. This file plays them; the tests are beside it. What slipway wrote is read from the
+//! recording itself.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +18,11 @@ use super::{
     diagnose, judge, pods, template,
 };
 
+mod doom;
+mod made;
 mod recorded;
+mod rows;
+mod rules;
 
 #[derive(Deserialize)]
 struct Line {
