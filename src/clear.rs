@@ -181,7 +181,7 @@ fn no_image() -> Failure {
 
 /// Why the API server does not take the PATCH, dry or not.
 #[must_use]
-pub fn refusal(cluster: &Cluster, target: &Target, patch: &Patch, answer: &PatchAnswer) -> Failure {
+pub fn refusal(cluster: &Cluster, patch: &Patch, answer: &PatchAnswer) -> Failure {
     if let PatchAnswer::Forbidden(message) = answer {
         return cluster.may_not_patch(patch, message);
     }

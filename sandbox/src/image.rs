@@ -54,6 +54,31 @@ impl Image {
         self.made().root
     }
 
+    /// Writes the image as an OCI layout into a folder, for a client to push.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn layout(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        let made = self.made();
+        let blobs = folder.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs)?;
+        std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        let put = |digest: &str, bytes: &[u8]| std::fs::write(blobs.join(digest.trim_start_matches("sha256:")), bytes);
+        for (digest, bytes) in &made.blobs {
+            put(digest, bytes)?;
+        }
+        for (digest, _, bytes) in &made.manifests {
+            put(digest, bytes)?;
+        }
+        let root = made.manifests.iter().find(|(digest, ..)| *digest == made.root);
+        let entries: Vec<_> = root
+            .iter()
+            .map(|(digest, media_type, bytes)| json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
+            .collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
+        std::fs::write(folder.join("index.json"), index.to_string())
+    }
+
     pub(crate) fn made(&self) -> Made {
         let mut made = Made { root: String::new(), manifests: Vec::new(), blobs: BTreeMap::new() };
         let entries: Vec<_> = self.platforms.iter().map(|p| self.one(p, &mut made)).collect();
