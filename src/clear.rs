@@ -185,5 +185,7 @@ pub fn refusal(cluster: &Cluster, patch: &Patch, answer: &PatchAnswer) -> Failur
     if let PatchAnswer::Forbidden(message) = answer {
         return cluster.may_not_patch(patch, message);
     }
-    answer.refusal(patch).unwrap_or_else(|| Failure::new(Code::RunBug, "an answer to the patch was not understood"))
+    answer
+        .refusal(patch)
+        .unwrap_or_else(|| Failure::new(Code::RunBug, "an answer to the patch was not understood"))
 }

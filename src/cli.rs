@@ -3,9 +3,9 @@
 
 pub mod bug;
 pub mod completions;
-pub mod help;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod help;
 pub mod voice;
 
 use std::collections::BTreeMap;
@@ -39,16 +39,23 @@ pub fn main(words: &[String], environment: &Environment, voice: Voice) -> u8 {
             with_runtime(&report, async { run(command, flags, faults, environment, &report).await })
         }
         Asked::Run(Command::Explain, words, _) => explain(&words, voice),
-        Asked::Run(Command::Completions, words, _) => match completions::script(words.first().map(String::as_str)) {
-            Ok(script) => voice.data(&script),
-            Err(failure) => refuse(failure, environment, voice),
-        },
+        Asked::Run(Command::Completions, words, _) => {
+            match completions::script(words.first().map(String::as_str)) {
+                Ok(script) => voice.data(&script),
+                Err(failure) => refuse(failure, environment, voice),
+            }
+        }
         #[cfg(feature = "sandbox")]
-        Asked::Run(command @ (Command::Demo | Command::Sandbox), words, _) => demo::main(command, &words, environment, voice),
+        Asked::Run(command @ (Command::Demo | Command::Sandbox), words, _) => {
+            demo::main(command, &words, environment, voice)
+        }
         Asked::Run(command, ..) => {
-            let failure = Failure::new(Code::InputInvalid, format!("`{}` is not in this build", command.word()))
-                .why("the action's image has no sandbox: no fake AWS beside production keys")
-                .next("cargo install slipway, and run it there");
+            let failure = Failure::new(
+                Code::InputInvalid,
+                format!("`{}` is not in this build", command.word()),
+            )
+            .why("the action's image has no sandbox: no fake AWS beside production keys")
+            .next("cargo install slipway, and run it there");
             refuse(failure, environment, voice)
         }
     }
@@ -93,7 +100,8 @@ fn with_runtime(report: &Reporter, work: impl Future<Output = u8>) -> u8 {
             exit
         }
         Err(error) => {
-            let failure = Failure::new(Code::RunBug, "no runtime could be started").why(error.to_string());
+            let failure =
+                Failure::new(Code::RunBug, "no runtime could be started").why(error.to_string());
             conclude(journey::told_outcome(Ending::Bug, failure, "not looked at", report), report)
         }
     }
@@ -109,8 +117,12 @@ async fn run(
     let cancel = match cancel::of_this_process() {
         Ok(cancel) => cancel,
         Err(error) => {
-            let failure = Failure::new(Code::RunBug, "signals cannot be heard").why(error.to_string());
-            return conclude(journey::told_outcome(Ending::Bug, failure, "not looked at", report), report);
+            let failure =
+                Failure::new(Code::RunBug, "signals cannot be heard").why(error.to_string());
+            return conclude(
+                journey::told_outcome(Ending::Bug, failure, "not looked at", report),
+                report,
+            );
         }
     };
     let context = Context::read(&|name: &str| environment.get(name).cloned());
@@ -154,10 +166,15 @@ async fn travel(
 fn identity(context: Option<&Context>, environment: &Environment) -> Run {
     let now = jiff::Timestamp::now();
     let by_hand = || {
-        let user = environment.get("USER").or_else(|| environment.get("LOGNAME")).map_or("cli", String::as_str);
+        let user = environment
+            .get("USER")
+            .or_else(|| environment.get("LOGNAME"))
+            .map_or("cli", String::as_str);
         format!("{user}-{}", now.as_millisecond())
     };
-    let run = context.and_then(|c| c.run_id.map(|id| format!("{id}.{}", c.run_attempt))).unwrap_or_else(by_hand);
+    let run = context
+        .and_then(|c| c.run_id.map(|id| format!("{id}.{}", c.run_attempt)))
+        .unwrap_or_else(by_hand);
     let event = context.map(|context| &context.event);
     Run {
         mark: Mark {
@@ -168,7 +185,9 @@ fn identity(context: Option<&Context>, environment: &Environment) -> Run {
             at: format!("{:.0}", now),
         },
         push: guard::Push {
-            before: event.filter(|e| e.name.as_deref() == Some("push")).and_then(|e| e.before.clone()),
+            before: event
+                .filter(|e| e.name.as_deref() == Some("push"))
+                .and_then(|e| e.before.clone()),
             forced: event.is_some_and(|e| e.forced),
         },
         is_rerun: context.is_some_and(|c| c.is_rerun),
@@ -182,7 +201,12 @@ fn bad_input(refused: Refused, report: &Reporter) -> u8 {
     let told = journey::told(Ending::BadInput, failure, "not looked at");
     let place = places.into_iter().find_map(|fault| fault.place);
     report.say(match place {
-        Some(place) => Event::Placed { told: told.clone(), file: place.file, line: narrow(place.line), column: narrow(place.column) },
+        Some(place) => Event::Placed {
+            told: told.clone(),
+            file: place.file,
+            line: narrow(place.line),
+            column: narrow(place.column),
+        },
         None => Event::Told(told.clone()),
     });
     outcome.told = Some(told);

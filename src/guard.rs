@@ -33,7 +33,12 @@ pub enum Proof {
     /// The push event says that it came right after it.
     PushedAfter,
     /// A higher or lower run of the same workflow on the same ref.
-    RunNumber { ours: u64, theirs: u64 },
+    RunNumber {
+        /// Our run's number.
+        ours: u64,
+        /// The number of the run that shipped the newest commit.
+        theirs: u64,
+    },
 }
 
 /// The push event's word: the head before the push, unless it was forced.

@@ -46,12 +46,18 @@ pub async fn status(journey: &Journey<'_>) -> Outcome {
     answered(journey, |facts, place, rows| {
         let container = place.live.containers.iter().find(|c| !c.init);
         let digest = container.and_then(|c| plan::workload::running(place, &c.name));
-        let commit = digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
+        let commit =
+            digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
         let image = container.map_or("", |c| c.image.as_str());
         let current = rows.iter().find(|row| Some(&row.digest) == digest.as_ref()).cloned();
         let status = Status {
             target: place.live.path(),
-            cluster: journey.inputs.target.as_ref().map(|t| t.cluster.to_string()).unwrap_or_default(),
+            cluster: journey
+                .inputs
+                .target
+                .as_ref()
+                .map(|t| t.cluster.to_string())
+                .unwrap_or_default(),
             serves: restore::label(commit.as_deref(), image, digest.as_ref()),
             commit,
             platforms: facts.serving_platforms(),
@@ -88,30 +94,51 @@ async fn answered(
     match look(journey).await {
         Err(halt) => journey.halted(*halt),
         Ok((facts, rows)) => {
-            let Some(place) = &facts.place else { return crate::pipeline::journey::outcome(crate::error::Ending::Bug) };
+            let Some(place) = &facts.place else {
+                return crate::pipeline::journey::outcome(crate::error::Ending::Bug);
+            };
             let (lines, value) = answer(&facts, place, &rows);
             let command = journey.inputs.command.word().to_owned();
             journey.report.say(Event::Answered { command, lines, answer: value });
-            let serving = place.live.containers.iter().find(|c| !c.init).and_then(|c| plan::workload::running(place, &c.name));
-            let serving = serving.and_then(|digest| place.record.commit_of(&digest).map(str::to_owned));
-            Outcome { serving, ..crate::pipeline::journey::outcome(crate::error::Ending::Unchanged) }
+            let serving = place
+                .live
+                .containers
+                .iter()
+                .find(|c| !c.init)
+                .and_then(|c| plan::workload::running(place, &c.name));
+            let serving =
+                serving.and_then(|digest| place.record.commit_of(&digest).map(str::to_owned));
+            Outcome {
+                serving,
+                ..crate::pipeline::journey::outcome(crate::error::Ending::Unchanged)
+            }
         }
     }
 }
 
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let (facts, remotes) = survey::look(journey.inputs, None, aws, journey.context).await.map_err(Halt::unseen)?;
+    let (facts, remotes) =
+        survey::look(journey.inputs, None, aws, journey.context).await.map_err(Halt::unseen)?;
     let mut present = None;
     if let (Some(place), Some((repository, _))) = (&facts.place, &facts.repository) {
-        present = present_of(place, repository, &remotes.aws).await.inspect_err(|unseen| journey.report.say(Event::NotSeen(unseen.clone()))).ok();
+        present = present_of(place, repository, &remotes.aws)
+            .await
+            .inspect_err(|unseen| journey.report.say(Event::NotSeen(unseen.clone())))
+            .ok();
     }
-    let rows = facts.place.as_ref().map(|place| rows(place, present.as_deref())).unwrap_or_default();
+    let rows =
+        facts.place.as_ref().map(|place| rows(place, present.as_deref())).unwrap_or_default();
     Ok((facts, rows))
 }
 
-async fn present_of(place: &Place, repository: &Repository, aws: &crate::aws::Aws) -> Result<Vec<Digest>, Unseen> {
-    let mut digests: Vec<_> = place.record.history.iter().map(|entry| entry.digest.clone()).collect();
+async fn present_of(
+    place: &Place,
+    repository: &Repository,
+    aws: &crate::aws::Aws,
+) -> Result<Vec<Digest>, Unseen> {
+    let mut digests: Vec<_> =
+        place.record.history.iter().map(|entry| entry.digest.clone()).collect();
     digests.sort();
     digests.dedup();
     if digests.is_empty() { Ok(digests) } else { aws.present(repository, &digests).await }
@@ -120,7 +147,9 @@ async fn present_of(place: &Place, repository: &Repository, aws: &crate::aws::Aw
 /// The history as it holds now: the entry whose image is live serves; the newest healthy one behind
 /// it is what a rollback by hand would go back to.
 fn rows(place: &Place, present: Option<&[Digest]>) -> Vec<Row> {
-    let live = place.live.containers.iter().find_map(|c| plan::workload::running(place, &c.name).filter(|d| place.record.describes(Some(d))));
+    let live = place.live.containers.iter().find_map(|c| {
+        plan::workload::running(place, &c.name).filter(|d| place.record.describes(Some(d)))
+    });
     let mut serving = None;
     let mut restore = None;
     let mut rows = Vec::new();
@@ -128,7 +157,11 @@ fn rows(place: &Place, present: Option<&[Digest]>) -> Vec<Row> {
         let ended = if serving.is_none() && Some(&entry.digest) == live.as_ref() {
             serving = Some(n);
             "serves".to_owned()
-        } else if restore.is_none() && serving.is_some() && entry.fate == Fate::Healthy && Some(&entry.digest) != live.as_ref() {
+        } else if restore.is_none()
+            && serving.is_some()
+            && entry.fate == Fate::Healthy
+            && Some(&entry.digest) != live.as_ref()
+        {
             restore = Some(n);
             "healthy, restore point".to_owned()
         } else {
@@ -162,7 +195,8 @@ fn row(entry: &Entry, ended: String, present: Option<&[Digest]>) -> Row {
 }
 
 fn when(at: &str) -> String {
-    at.parse().map_or_else(|_| at.to_owned(), |at| figures::utc(at).trim_end_matches(" UTC").to_owned())
+    at.parse()
+        .map_or_else(|_| at.to_owned(), |at| figures::utc(at).trim_end_matches(" UTC").to_owned())
 }
 
 fn history_line(row: &Row) -> String {
@@ -172,15 +206,27 @@ fn history_line(row: &Row) -> String {
         None => "?",
     };
     let revision = row.revision.as_deref().unwrap_or("-");
-    format!("{:<7}  {revision:<3}  {:<16}  {ecr:<3}  {}", short_commit(&row.commit), when(&row.shipped), row.ended)
+    format!(
+        "{:<7}  {revision:<3}  {:<16}  {ecr:<3}  {}",
+        short_commit(&row.commit),
+        when(&row.shipped),
+        row.ended
+    )
 }
 
 fn status_lines(status: &Status, place: &Place) -> Vec<String> {
     let mut lines = vec![format!("{} in {}", status.target, status.cluster)];
     let digest = status.digest.as_ref().map_or("", Digest::short);
-    let platforms = if status.platforms.is_empty() { String::new() } else { format!("  {}", list(&status.platforms)) };
+    let platforms = if status.platforms.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", list(&status.platforms))
+    };
     let restarts = figures::count(status.restarts as usize, "restart");
-    lines.push(format!("  serves   {}  {digest}{platforms}  {}/{} ready, {restarts}", status.serves, status.ready, status.wanted));
+    lines.push(format!(
+        "  serves   {}  {digest}{platforms}  {}/{} ready, {restarts}",
+        status.serves, status.ready, status.wanted
+    ));
     match &status.shipped {
         Some(row) => lines.push(format!("  shipped  {} UTC by {}", when(&row.shipped), row.run)),
         None => lines.push("  shipped  not by slipway".into()),

@@ -10,9 +10,12 @@ fn main() -> ExitCode {
         return ExitCode::from(70);
     }
     cli::bug::announce();
-    let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<_> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let environment = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        })
         .collect();
     ExitCode::from(cli::main(&words, &environment, cli::voice::Voice))
 }

@@ -16,8 +16,8 @@ use crate::names::{Digest, Repository};
 use crate::record::{Mark, Record};
 use crate::report::Reporter;
 use crate::restore::RestorePoint;
-use crate::rollout::{Patience, Progress};
-use crate::watch::{End, Watch, evidence::Around};
+use crate::rollout::{Grace, Patience, Progress};
+use crate::watch::{End, Watch, Way, evidence::Around};
 
 /// How often a clash is met by reading again.
 const ROUNDS: u32 = 5;
@@ -99,10 +99,11 @@ impl Undo<'_> {
         let watch = Watch {
             cluster: self.cluster,
             patience: Patience { bake: Duration::ZERO, ..self.patience },
-            grace: crate::rollout::Grace::default(),
+            grace: Grace::within(self.patience.timeout),
             report: self.report,
             cancel: None,
             around,
+            way: Way::Back(point.label.clone()),
         };
         let ended = tokio::select! {
             ended = watch.follow(Box::new(back)) => ended,

@@ -9,7 +9,7 @@ use crate::cancel::{Cancel, Signal};
 use crate::cluster::{Cluster, Fed};
 use crate::deploy::Rollout;
 use crate::error::Failure;
-use crate::report::{Event, Reporter};
+use crate::report::{Event, Reporter, Step};
 use crate::rollout::{
     Cause, Change, Grace, Logs, Memory, Observation, Patience, Progress, Proof, Seen, Verdict,
     judge,
@@ -72,6 +72,17 @@ pub struct Watch<'a> {
     pub cancel: Option<&'a Cancel>,
     /// What evidence can say of nodes and image.
     pub around: &'a evidence::Around,
+    /// Which way it goes.
+    pub way: Way,
+}
+
+/// Which way a rollout goes: the way back is told as a step, not as a second watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To the new image.
+    Forth,
+    /// Back to what this label says.
+    Back(String),
 }
 
 impl Watch<'_> {
@@ -104,11 +115,21 @@ impl Watch<'_> {
             };
             let at = rollout.begun.elapsed();
             let verdict = judge(memory, &Observation { at, seen });
-            self.report.say(Event::Rollout { at, progress: memory.progress() });
+            self.progress(at, memory.progress());
             if let Some(end) = self.end(verdict, memory).await {
                 return (end, at);
             }
         }
+    }
+
+    fn progress(&self, at: Duration, progress: Progress) {
+        self.report.say(match &self.way {
+            Way::Forth => Event::Rollout { at, progress },
+            Way::Back(label) => {
+                let text = format!("{label} {}/{} ready", progress.new_ready, progress.wanted);
+                Event::Working { step: Step::Restore, took: at, text }
+            }
+        });
     }
 
     async fn cancelled(&self) -> Signal {

@@ -63,7 +63,9 @@ impl Image {
         let blobs = folder.join("blobs/sha256");
         std::fs::create_dir_all(&blobs)?;
         std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        let put = |digest: &str, bytes: &[u8]| std::fs::write(blobs.join(digest.trim_start_matches("sha256:")), bytes);
+        let put = |digest: &str, bytes: &[u8]| {
+            std::fs::write(blobs.join(digest.trim_start_matches("sha256:")), bytes)
+        };
         for (digest, bytes) in &made.blobs {
             put(digest, bytes)?;
         }

@@ -20,7 +20,10 @@ pub fn script(shell: Option<&str>) -> Result<String, Failure> {
 }
 
 fn unknown(shell: Option<&str>) -> Failure {
-    let what = shell.map_or_else(|| "no shell is named".to_owned(), |shell| format!("there are no completions for `{shell}`"));
+    let what = shell.map_or_else(
+        || "no shell is named".to_owned(),
+        |shell| format!("there are no completions for `{shell}`"),
+    );
     let meant = shell.and_then(|shell| nearest(shell, SHELLS)).unwrap_or("bash");
     Failure::new(Code::InputInvalid, what).next(format!("slipway completions {meant}"))
 }
@@ -30,7 +33,11 @@ fn commands() -> String {
 }
 
 fn flags() -> Vec<String> {
-    INPUTS.iter().filter(|input| input.has_flag()).map(|input| format!("--{}", input.name)).collect()
+    INPUTS
+        .iter()
+        .filter(|input| input.has_flag())
+        .map(|input| format!("--{}", input.name))
+        .collect()
 }
 
 /// Flags whose values are paths complete to files.
@@ -39,7 +46,8 @@ fn takes_path(name: &str) -> bool {
 }
 
 fn bash() -> String {
-    let paths: Vec<_> = INPUTS.iter().filter(|i| takes_path(i.name)).map(|i| format!("--{}", i.name)).collect();
+    let paths: Vec<_> =
+        INPUTS.iter().filter(|i| takes_path(i.name)).map(|i| format!("--{}", i.name)).collect();
     format!(
         r#"_slipway() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -63,7 +71,10 @@ complete -F _slipway slipway
 
 fn zsh() -> String {
     let describe = |text: &str| text.replace('\'', "").replace([':', '['], " ").replace(']', " ");
-    let commands: Vec<_> = Command::ALL.iter().map(|c| format!("    '{}:{}'", c.word(), describe(c.about()))).collect();
+    let commands: Vec<_> = Command::ALL
+        .iter()
+        .map(|c| format!("    '{}:{}'", c.word(), describe(c.about())))
+        .collect();
     let flags = INPUTS.iter().filter(|input| input.has_flag()).map(|input| {
         let value = if takes_path(input.name) { ":path:_files" } else { ":value:" };
         format!("    '--{}=[{}]{value}'", input.name, describe(input.about))
@@ -80,14 +91,27 @@ fn zsh() -> String {
 fn fish() -> String {
     let escape = |text: &str| text.replace('\'', "\\'");
     let commands = Command::ALL.iter().map(|c| {
-        format!("complete -c slipway -f -n __fish_use_subcommand -a {} -d '{}'\n", c.word(), escape(c.about()))
+        format!(
+            "complete -c slipway -f -n __fish_use_subcommand -a {} -d '{}'\n",
+            c.word(),
+            escape(c.about())
+        )
     });
     let flags = INPUTS.iter().filter(|input| input.has_flag()).map(|input| {
         let files = if takes_path(input.name) { " -F" } else { "" };
-        format!("complete -c slipway -n 'not __fish_use_subcommand' -l {} -r{files} -d '{}'\n", input.name, escape(input.about))
+        format!(
+            "complete -c slipway -n 'not __fish_use_subcommand' -l {} -r{files} -d '{}'\n",
+            input.name,
+            escape(input.about)
+        )
     });
-    let values = [("explain", format!("exit {}", codes())), ("completions", SHELLS.join(" "))]
-        .map(|(command, values)| format!("complete -c slipway -f -n '__fish_seen_subcommand_from {command}' -a '{values}'\n"));
+    let values = [("explain", format!("exit {}", codes())), ("completions", SHELLS.join(" "))].map(
+        |(command, values)| {
+            format!(
+                "complete -c slipway -f -n '__fish_seen_subcommand_from {command}' -a '{values}'\n"
+            )
+        },
+    );
     commands.chain(flags).chain(values).collect()
 }
 
@@ -107,7 +131,11 @@ mod tests {
                 assert!(script.contains(command.word()), "{shell}: {}", command.word());
             }
             for input in INPUTS.iter().filter(|input| input.has_flag()) {
-                let flag = if shell == "fish" { format!("-l {} ", input.name) } else { format!("--{}", input.name) };
+                let flag = if shell == "fish" {
+                    format!("-l {} ", input.name)
+                } else {
+                    format!("--{}", input.name)
+                };
                 assert!(script.contains(&flag), "{shell}: {flag}");
             }
             assert!(!script.contains("aws-secret-access-key"), "{shell}");

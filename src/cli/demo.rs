@@ -24,14 +24,24 @@ pub fn main(command: Command, words: &[String], environment: &Environment, voice
         };
         match done {
             Ok(exit) => exit,
-            Err(failure) => super::conclude(crate::pipeline::journey::told_outcome(Ending::BadInput, failure, "not looked at", &report), &report),
+            Err(failure) => super::conclude(
+                crate::pipeline::journey::told_outcome(
+                    Ending::BadInput,
+                    failure,
+                    "not looked at",
+                    &report,
+                ),
+                &report,
+            ),
         }
     })
 }
 
 /// What could not be started, as a failure.
 fn not_started(error: &std::io::Error) -> Failure {
-    Failure::new(Code::InputInvalid, "the sandbox could not be started").why(crate::error::one_line(&error.to_string(), 200)).next("slipway sandbox with another port, or TMPDIR set to a folder that can be written")
+    Failure::new(Code::InputInvalid, "the sandbox could not be started")
+        .why(crate::error::one_line(&error.to_string(), 200))
+        .next("slipway sandbox with another port, or TMPDIR set to a folder that can be written")
 }
 
 /// Keeps a sandbox up until a signal, and says how other shells use it.
@@ -39,7 +49,8 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     let port = match words.first() {
         None => None,
         Some(word) => Some(word.parse::<u16>().map_err(|_| {
-            Failure::new(Code::InputInvalid, format!("`{word}` is no port")).next("slipway sandbox 4566")
+            Failure::new(Code::InputInvalid, format!("`{word}` is no port"))
+                .next("slipway sandbox 4566")
         })?),
     };
     let scene = stories::Scene::default();
@@ -55,7 +66,9 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     std::fs::write(&kubeconfig, sandbox.kubeconfig()).map_err(|error| not_started(&error))?;
     let image = folder.path().join("image");
     stories::new_image().layout(&image).map_err(|error| not_started(&error))?;
-    let mut text = String::from("# a sandbox of STS, ECR, EKS, a registry, GitHub's API and a Kubernetes API, until Ctrl-C; for another shell:\n");
+    let mut text = String::from(
+        "# a sandbox of STS, ECR, EKS, a registry, GitHub's API and a Kubernetes API, until Ctrl-C; for another shell:\n",
+    );
     for (name, value) in sandbox.environment() {
         text.push_str(&format!("export {name}='{value}'\n"));
     }

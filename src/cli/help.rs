@@ -29,12 +29,18 @@ fn offered(command: Command) -> bool {
 
 fn overview() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let mut text = format!("slipway {version}: from a commit to running pods on EKS, explained and undone when it fails\n\n");
-    let main = Command::ALL.iter().filter(|c| offered(**c) && !matches!(c, Command::Sandbox | Command::Completions));
+    let mut text = format!(
+        "slipway {version}: from a commit to running pods on EKS, explained and undone when it fails\n\n"
+    );
+    let main = Command::ALL
+        .iter()
+        .filter(|c| offered(**c) && !matches!(c, Command::Sandbox | Command::Completions));
     for command in main {
         text.push_str(&format!("  {:<8}  {}\n", command.word(), command.about()));
     }
-    let also = Command::ALL.iter().filter(|c| offered(**c) && matches!(c, Command::Sandbox | Command::Completions));
+    let also = Command::ALL
+        .iter()
+        .filter(|c| offered(**c) && matches!(c, Command::Sandbox | Command::Completions));
     let also: Vec<_> = also
         .map(|c| match c {
             Command::Sandbox => "sandbox (the demo, kept running)",
@@ -53,10 +59,18 @@ fn inputs(command: Command) -> String {
         command.word()
     );
     for group in Group::ALL {
-        let items: Vec<_> = INPUTS.iter().filter(|i| i.group == *group && i.has_flag() && fits(i, command)).map(item).collect();
+        let items: Vec<_> = INPUTS
+            .iter()
+            .filter(|i| i.group == *group && i.has_flag() && fits(i, command))
+            .map(item)
+            .collect();
         text.push_str(&row(group.word(), &items));
         if *group == Group::Who {
-            let secret: Vec<_> = INPUTS.iter().filter(|i| i.ways == Ways::Secret).map(|i| i.name.to_owned()).collect();
+            let secret: Vec<_> = INPUTS
+                .iter()
+                .filter(|i| i.ways == Ways::Secret)
+                .map(|i| i.name.to_owned())
+                .collect();
             text.push_str(&row("", &[format!("no flags: {}", secret.join(" "))]));
         }
     }
@@ -67,14 +81,22 @@ fn inputs(command: Command) -> String {
 fn fits(input: &Input, command: Command) -> bool {
     match input.name {
         "to" => command == Command::Rollback,
-        "image" | "commit" | "context" | "create-repository" | "until" => matches!(command, Command::Ship | Command::Plan),
-        "platform" | "reference" | "timeout" | "bake" | "on-cancel" | "allow" => matches!(command, Command::Ship | Command::Plan | Command::Rollback),
+        "image" | "commit" | "context" | "create-repository" | "until" => {
+            matches!(command, Command::Ship | Command::Plan)
+        }
+        "platform" | "reference" | "timeout" | "bake" | "on-cancel" | "allow" => {
+            matches!(command, Command::Ship | Command::Plan | Command::Rollback)
+        }
         _ => true,
     }
 }
 
 fn item(input: &Input) -> String {
-    if input.hint.is_empty() { format!("--{}", input.name) } else { format!("--{} {}", input.name, input.hint) }
+    if input.hint.is_empty() {
+        format!("--{}", input.name)
+    } else {
+        format!("--{} {}", input.name, input.hint)
+    }
 }
 
 /// Items of a row, wrapped under each other.
@@ -87,7 +109,9 @@ fn row(label: &str, items: &[String]) -> String {
                 let gap = if line.ends_with("      ") || line.len() == 6 { " " } else { "  " };
                 line.push_str(&format!("{gap}{item}"));
             }
-            Some(line) if line.len() + 2 + item.len() <= WIDEST => line.push_str(&format!("  {item}")),
+            Some(line) if line.len() + 2 + item.len() <= WIDEST => {
+                line.push_str(&format!("  {item}"))
+            }
             _ => lines.push(format!("       {item}")),
         }
     }

@@ -29,13 +29,15 @@ impl Voice {
         let runner = Runner::read(&|name: &str| environment.get(name).cloned());
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let plain = set("NO_COLOR") || environment.get("TERM").is_some_and(|term| term == "dumb");
-        let columns = environment.get("COLUMNS").and_then(|c| c.parse().ok()).unwrap_or(WIDEST).min(WIDEST);
+        let columns =
+            environment.get("COLUMNS").and_then(|c| c.parse().ok()).unwrap_or(WIDEST).min(WIDEST);
         let look = match io::stderr().is_terminal() && !runner.listens {
             true => Look::Terminal { columns, colour: !plain },
             false => Look::Lines,
         };
         let one_stream = runner.listens && !json;
-        let talk: Box<dyn Write + Send> = if one_stream { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
+        let talk: Box<dyn Write + Send> =
+            if one_stream { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
         let settings = Settings {
             look,
             colour_data: io::stdout().is_terminal() && !plain,

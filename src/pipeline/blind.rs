@@ -21,13 +21,27 @@ pub async fn plan(journey: &Journey<'_>) -> Outcome {
         match image::open(path).await {
             Ok(image) => {
                 let size = figures::size(image.size());
-                row("image", format!("`{path}` is {}, {size}, {}", image.root.digest.short(), list(&image.platforms)));
+                row(
+                    "image",
+                    format!(
+                        "`{path}` is {}, {size}, {}",
+                        image.root.digest.short(),
+                        list(&image.platforms)
+                    ),
+                );
             }
             Err(failure) => row("image", format!("{}: {}", failure.code, failure.what)),
         }
     }
     if let Some(target) = &journey.inputs.target {
-        row("change", format!("{} in {}, as far as can be said here", crate::plan::path(target), target.cluster));
+        row(
+            "change",
+            format!(
+                "{} in {}, as far as can be said here",
+                crate::plan::path(target),
+                target.cluster
+            ),
+        );
     }
     journey.report.say(Event::Planned { rows });
     journey::outcome(Ending::Unchanged)

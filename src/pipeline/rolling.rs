@@ -20,7 +20,7 @@ use crate::rollout::{Change, Grace};
 use crate::settle::{self, Move};
 use crate::survey::{Facts, Remotes, place::Place};
 use crate::watch::evidence::Around;
-use crate::watch::{End, Ended, Watch};
+use crate::watch::{End, Ended, Watch, Way};
 
 /// How often a clash at the write sends us back to clearance.
 const ROUNDS: u32 = 5;
@@ -156,8 +156,7 @@ impl Scene<'_> {
                 }
                 Written::Clash => {}
                 Written::Refused(answer) => {
-                    let failure =
-                        crate::clear::refusal(self.cluster, &cleared.patch, &answer);
+                    let failure = crate::clear::refusal(self.cluster, &cleared.patch, &answer);
                     return Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)));
                 }
                 Written::Unknown(why) => {
@@ -203,10 +202,11 @@ impl Scene<'_> {
         let watch = Watch {
             cluster: self.cluster,
             patience: self.plan.policy.patience,
-            grace: Grace::default(),
+            grace: Grace::within(self.plan.policy.patience.timeout),
             report: self.journey.report,
             cancel: Some(self.journey.cancel),
             around: &self.around,
+            way: Way::Forth,
         };
         let ended = vec![watch.follow(rollout).await];
         let settlement = settle::settle(&ended, &self.plan.policy);

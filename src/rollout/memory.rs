@@ -29,6 +29,21 @@ pub struct Grace {
     pub quota: Duration,
 }
 
+impl Grace {
+    /// Graces in proportion to the patience: nobody who waits a minute in all wants to wait one for a
+    /// right to arrive. Ten minutes, the default, and more give the usual ones.
+    #[must_use]
+    pub fn within(timeout: Duration) -> Self {
+        let usual = Self::default();
+        Self {
+            refused: usual.refused.min(timeout / 10),
+            unreachable: usual.unreachable.min(timeout / 5),
+            config: usual.config.min(timeout / 20),
+            quota: usual.quota.min(timeout / 60),
+        }
+    }
+}
+
 impl Default for Grace {
     fn default() -> Self {
         Self {

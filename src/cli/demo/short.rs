@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::voice::Voice;
 
 /// A writer that is given JSON lines and tells them short.
-pub struct Short {
+pub(super) struct Short {
     voice: Voice,
     repository: String,
     pending: Vec<u8>,
@@ -20,8 +20,16 @@ pub struct Short {
 
 impl Short {
     /// A view for one story.
-    pub fn new(voice: Voice, repository: String) -> Self {
-        Self { voice, repository, pending: Vec::new(), change: String::new(), platform: String::new(), watching: false, last: String::new() }
+    pub(super) fn new(voice: Voice, repository: String) -> Self {
+        Self {
+            voice,
+            repository,
+            pending: Vec::new(),
+            change: String::new(),
+            platform: String::new(),
+            watching: false,
+            last: String::new(),
+        }
     }
 
     fn say(&self, text: &str) {
@@ -32,7 +40,14 @@ impl Short {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         match event["event"].as_str().unwrap_or_default() {
             "planned" => self.planned(event),
-            "step-done" if event["step"] == "push" => self.step("push", &format!("{:.2} s  {}", event["seconds"].as_f64().unwrap_or_default(), text("text"))),
+            "step-done" if event["step"] == "push" => self.step(
+                "push",
+                &format!(
+                    "{:.2} s  {}",
+                    event["seconds"].as_f64().unwrap_or_default(),
+                    text("text")
+                ),
+            ),
             "rollout" => self.rollout(event),
             "watched" => self.watched(event, &text("text")),
             "baked" => self.watched(event, "baked"),
@@ -49,11 +64,19 @@ impl Short {
 
     fn planned(&mut self, event: &Value) {
         let rows = event["rows"].as_array().cloned().unwrap_or_default();
-        let row = |label: &str| rows.iter().find(|row| row[0] == label).and_then(|row| row[1].as_str()).unwrap_or_default().to_owned();
+        let row = |label: &str| {
+            rows.iter()
+                .find(|row| row[0] == label)
+                .and_then(|row| row[1].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let change = row("change");
         let arrow = change.split(": ").nth(1).and_then(|c| c.split(',').next()).unwrap_or_default();
         self.change = arrow.to_owned();
-        self.platform = row("platform").replace(": ", " because ").replace("both nodes its pods can land on", "both nodes are");
+        self.platform = row("platform")
+            .replace(": ", " because ")
+            .replace("both nodes its pods can land on", "both nodes are");
         let line = format!("{} {}, {}", self.repository, self.change, self.platform);
         self.step("plan", &line);
     }
@@ -90,9 +113,21 @@ impl Short {
     fn told(&mut self, event: &Value) {
         self.end_of_watch();
         let line = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-        let first = |name: &str| event[name].as_array().and_then(|all| all.first()).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let first = |name: &str| {
+            event[name]
+                .as_array()
+                .and_then(|all| all.first())
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         self.say(&format!("  {}[{}]: {}\n", line("severity"), line("code"), line("what")));
-        self.say(&format!("    why:  {}\n    now:  {}\n    next: slipway explain {}\n", first("why"), line("now"), line("code")));
+        self.say(&format!(
+            "    why:  {}\n    now:  {}\n    next: slipway explain {}\n",
+            first("why"),
+            line("now"),
+            line("code")
+        ));
     }
 
     fn outcome(&mut self, event: &Value) {

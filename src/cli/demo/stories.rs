@@ -12,9 +12,9 @@ use crate::cancel;
 use crate::cli::{self, voice::Voice};
 use crate::error::{Ending, Failure};
 use crate::guard::Push;
+use crate::inputs::Inputs;
 use crate::inputs::raw::Environment;
 use crate::inputs::table::Command;
-use crate::inputs::Inputs;
 use crate::names::Digest;
 use crate::pipeline;
 use crate::pipeline::journey::Journey;
@@ -23,16 +23,16 @@ use crate::record::{Fate, HighWater, Mark, Record};
 use crate::report::{Look, Reporter, Settings};
 
 /// The commit that serves at the beginning.
-pub const FIRST: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
+pub(super) const FIRST: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
 /// The good commit.
-pub const GOOD: &str = "5e6f7a8b9c0d1e2f3041526374859607a8b9c0d1";
+pub(super) const GOOD: &str = "5e6f7a8b9c0d1e2f3041526374859607a8b9c0d1";
 /// The commit whose program stops.
 const BAD: &str = "9c0d1e2f30415263748596a7b8c9d0e1f2a3b4c5";
 
 const SPEED: f64 = 5.0;
 
 /// The image of the good commit.
-pub fn new_image() -> Image {
+pub(super) fn new_image() -> Image {
     Image::new("linux/arm64", "two")
 }
 
@@ -46,19 +46,22 @@ fn bad_image() -> Image {
 
 /// What is in the sandbox before the first story.
 #[derive(Default)]
-pub struct Scene;
+pub(super) struct Scene;
 
 impl Scene {
     /// The demo's account, with the first image under its commit's tag.
-    pub fn world(&self) -> World {
-        let mut world = World { kube: slipway_sandbox::kube::Kube::new(Speed::Times(SPEED)), ..World::default() };
+    pub(super) fn world(&self) -> World {
+        let mut world = World {
+            kube: slipway_sandbox::kube::Kube::new(Speed::Times(SPEED)),
+            ..World::default()
+        };
         world.image("demo/web", FIRST, &first_image());
         world.github.line(&[FIRST, GOOD, BAD]);
         world
     }
 
     /// Two arm64 nodes, and a workload that slipway shipped before.
-    pub fn seed(&self, sandbox: &Sandbox) {
+    pub(super) fn seed(&self, sandbox: &Sandbox) {
         let kube = sandbox.kube();
         kube.node("ip-10-0-1-12", "arm64");
         kube.node("ip-10-0-2-7", "arm64");
@@ -84,23 +87,31 @@ fn history(digest: &str) -> std::collections::BTreeMap<String, String> {
     set
 }
 
+/// The marks of runs of one workflow on one branch, numbered as their ids are.
 fn mark(run: &str) -> Mark {
-    let at = jiff::Timestamp::now();
-    Mark { run: run.into(), number: None, workflow: None, reference: None, at: format!("{at:.0}") }
+    Mark {
+        run: run.into(),
+        number: run.split('.').next().and_then(|id| id.parse().ok()),
+        workflow: Some(".github/workflows/ship.yml".into()),
+        reference: Some("refs/heads/main".into()),
+        at: format!("{:.0}", jiff::Timestamp::now()),
+    }
 }
 
 /// Tells both stories.
 ///
 /// # Errors
 /// No loopback port, no temporary folder.
-pub async fn tell(voice: Voice) -> Result<u8, Failure> {
+pub(super) async fn tell(voice: Voice) -> Result<u8, Failure> {
     let scene = Scene;
     let sandbox = Sandbox::start(scene.world()).await.map_err(|error| not_started(&error))?;
     scene.seed(&sandbox);
     let say = |text: &str| {
         let _ = voice.data(text);
     };
-    say("sandbox: ECR, EKS, 2 arm64 nodes, all in this process; it replays rollouts of a real kubelet 5 times faster\n");
+    say(
+        "sandbox: ECR, EKS, 2 arm64 nodes, all in this process; it replays rollouts of a real kubelet 5 times faster\n",
+    );
     let folder = tempfile::tempdir().map_err(|error| not_started(&error))?;
     say("one: a good commit\n");
     let first = story(&sandbox, folder.path(), "4711.1", GOOD, &new_image(), voice).await?;
@@ -108,29 +119,56 @@ pub async fn tell(voice: Voice) -> Result<u8, Failure> {
     let second = story(&sandbox, folder.path(), "4712.1", BAD, &bad_image(), voice).await?;
     let as_told = first == Ending::Shipped && second == Ending::RolledBack;
     if !as_told {
-        say(&format!("the stories ended {} and {}: this is a bug in slipway\n", first.word(), second.word()));
+        say(&format!(
+            "the stories ended {} and {}: this is a bug in slipway\n",
+            first.word(),
+            second.word()
+        ));
         return Ok(Ending::Bug.exit());
     }
-    say("seen: platform from nodes, image by digest, log kept, rollback verified; a real run exits 5 here\n");
+    say(
+        "seen: platform from nodes, image by digest, log kept, rollback verified; a real run exits 5 here\n",
+    );
     say("next: slipway ship -h\n");
     Ok(0)
 }
 
 /// Ships one commit for real, as far as the wire goes.
-async fn story(sandbox: &Sandbox, folder: &std::path::Path, run: &str, commit: &str, image: &Image, voice: Voice) -> Result<Ending, Failure> {
+async fn story(
+    sandbox: &Sandbox,
+    folder: &std::path::Path,
+    run: &str,
+    commit: &str,
+    image: &Image,
+    voice: Voice,
+) -> Result<Ending, Failure> {
     let layout = folder.join(&commit[..7]);
     image.layout(&layout).map_err(|error| not_started(&error))?;
     let inputs = inputs(sandbox, commit, &layout.display().to_string())?;
     let report = Arc::new(Reporter::new(
-        Settings { look: Look::Lines, colour_data: false, json: true, runner: crate::github::door::Runner::default(), clock: jiff::Timestamp::now },
-        Box::new(Short::new(voice, inputs.repository.as_ref().map(ToString::to_string).unwrap_or_default())),
+        Settings {
+            look: Look::Lines,
+            colour_data: false,
+            json: true,
+            runner: crate::github::door::Runner::default(),
+            clock: jiff::Timestamp::now,
+        },
+        Box::new(Short::new(
+            voice,
+            inputs.repository.as_ref().map(ToString::to_string).unwrap_or_default(),
+        )),
         Box::new(std::io::sink()),
     ));
     let (_canceller, cancel) = cancel::channel();
     let journey = Journey {
         inputs: &inputs,
         context: None,
-        run: Run { mark: mark(run), push: Push { before: None, forced: false }, is_rerun: false, now: jiff::Timestamp::now() },
+        run: Run {
+            mark: mark(run),
+            push: Push { before: None, forced: false },
+            is_rerun: false,
+            now: jiff::Timestamp::now(),
+        },
         report: &report,
         cancel: &cancel,
         secrets: Arc::new(|_: &str| {}),
@@ -156,7 +194,8 @@ fn inputs(sandbox: &Sandbox, commit: &str, layout: &str) -> Result<Inputs, Failu
     let environment: Environment = sandbox.environment().into_iter().collect();
     // The folder holds no slipway.yml: the demo is the same wherever it is started.
     let folder = std::path::Path::new(layout);
-    let mut inputs = Inputs::read(Command::Ship, flags, Vec::new(), &environment, folder, false).map_err(|refused| refused.failure)?;
+    let mut inputs = Inputs::read(Command::Ship, flags, Vec::new(), &environment, folder, false)
+        .map_err(|refused| refused.failure)?;
     inputs.patience.timeout = Duration::from_secs(20);
     inputs.patience.bake = Duration::from_millis(500);
     Ok(inputs)
