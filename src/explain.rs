@@ -90,12 +90,10 @@ fn section(title: &str, text: &str) -> String {
 
 /// The exit table as aligned columns, and the sentences below it.
 fn exits() -> String {
-    let rows: Vec<Vec<String>> = EXITS
+    let rows: Vec<Vec<&str>> = EXITS
         .lines()
         .filter(|line| line.starts_with('|') && !line.starts_with("|--"))
-        .map(|line| {
-            line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
-        })
+        .map(|line| line.trim_matches('|').split('|').map(|cell| bare(cell.trim())).collect())
         .collect();
     let width = |column: usize| {
         rows.iter()
@@ -123,6 +121,11 @@ fn exits() -> String {
         out.push('\n');
     }
     out
+}
+
+/// A cell that is nothing but a name, without its backticks.
+fn bare(cell: &str) -> &str {
+    cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).unwrap_or(cell)
 }
 
 /// `SW-SUBJECT-FACT` in capitals, whatever was typed.
