@@ -194,7 +194,7 @@ impl Fault {
                 "set `aws-access-key-id`, `aws-secret-access-key` and `aws-session-token` from one answer of STS"
             }
             _ => {
-                "set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: slipway init"
+                "set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: `role-to-assume`"
             }
         };
         Failure::new(Code::AwsKey, what).why(self.said(answer)).next(next)

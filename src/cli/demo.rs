@@ -53,7 +53,7 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
                 .next("slipway sandbox 4566")
         })?),
     };
-    let scene = stories::Scene::default();
+    let scene = stories::Scene;
     let world = scene.world();
     let sandbox = match port {
         Some(port) => Sandbox::start_at(world, port).await,

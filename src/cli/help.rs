@@ -124,9 +124,47 @@ mod tests {
 
     #[test]
     fn help_lists_what_there_is() {
-        insta::assert_snapshot!(text(None), @"");
-        insta::assert_snapshot!(text(Some(Command::Ship)), @"");
-        insta::assert_snapshot!(text(Some(Command::Rollback)), @"");
-        insta::assert_snapshot!(text(Some(Command::Explain)), @"");
+        insta::assert_snapshot!(text(None), @"
+        slipway 0.1.0: from a commit to running pods on EKS, explained and undone when it fails
+
+          ship      take the image, push, roll out, watch, roll back on failure
+          plan      the same, up to the first write
+          rollback  put an earlier commit back
+          status    what serves, what a rollback would restore
+          history   what was shipped, how it ended, what ECR still has
+          explain   the page of a code: slipway explain SW-PULL-403
+          demo      the whole line: no account, cluster or Docker
+
+        also: sandbox (the demo, kept running), completions
+        first: slipway demo   inputs: slipway ship -h   exit codes: slipway explain exit
+        ");
+        insta::assert_snapshot!(text(Some(Command::Ship)), @"
+        usage: slipway ship [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
+        who    --role-to-assume (OIDC)  --aws-region  --expect-account
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+        image  --repository (tag: the commit)  --commit  --context [.]
+               --image (OCI layout folder or docker-archive)
+               --platform (no default: read from pod constraints, nodes, node groups, live image)
+               --create-repository
+        where  --cluster  --namespace  --workload KIND/NAME  --container  --reference [tag-and-digest]
+        watch  --timeout [10m]  --bake [30s] without a restart  --on-cancel rollback
+        run    --until push (no rollout)  --allow CODE (overrule that refusal)  --json
+               --config [slipway.yml]
+        ");
+        insta::assert_snapshot!(text(Some(Command::Rollback)), @"
+        usage: slipway rollback [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
+        who    --role-to-assume (OIDC)  --aws-region  --expect-account
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+        image  --repository (tag: the commit)
+               --platform (no default: read from pod constraints, nodes, node groups, live image)
+        where  --cluster  --namespace  --workload KIND/NAME  --container  --reference [tag-and-digest]
+        watch  --timeout [10m]  --bake [30s] without a restart  --on-cancel rollback
+        run    --to COMMIT  --allow CODE (overrule that refusal)  --json  --config [slipway.yml]
+        ");
+        insta::assert_snapshot!(text(Some(Command::Explain)), @"
+        usage: slipway explain CODE   (or `exit`; without a code, all of them)
+
+        the page of a code: slipway explain SW-PULL-403
+        ");
     }
 }

@@ -151,14 +151,20 @@ mod tests {
     fn every_fault_is_told_with_its_place() {
         let text = "cluster: prod\nclustr: prod\nnamespace: [a, b]\naws-secret-access-key: x\nto: 3f2a91c\nkubeconfig: x\n";
         let told = faults(text).join("\n");
-        insta::assert_snapshot!(told, @r"");
+        insta::assert_snapshot!(told, @"
+        slipway.yml:2:1: `clustr` is no input: did you mean `cluster`?
+        slipway.yml:3:1: `namespace` has to be one value, not a list or mapping
+        slipway.yml:4:1: `aws-secret-access-key` is a secret, which no file may hold: set AWS_SECRET_ACCESS_KEY
+        slipway.yml:5:1: `to` belongs to one run, not into a file: use a flag or the step's `with:`
+        slipway.yml:6:1: `kubeconfig` is no input: allowed are role-to-assume, aws-region, expect-account, repository, context, platform, cluster, namespace, workload, container, reference, timeout, bake, on-cancel
+        ");
     }
 
     #[test]
     fn broken_yaml_names_line_and_column() {
-        insta::assert_snapshot!(faults("cluster: prod\nnamespace: \"shop\n").join("\n"), @r"");
-        insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r"");
-        insta::assert_snapshot!(faults("- cluster\n").join("\n"), @r"");
+        insta::assert_snapshot!(faults("cluster: prod\nnamespace: \"shop\n").join("\n"), @"slipway.yml:3:1: this is not YAML: found unexpected end of stream");
+        insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r#"slipway.yml:1:1: this is not YAML: duplicate entry with key "cluster""#);
+        insta::assert_snapshot!(faults("- cluster\n").join("\n"), @"slipway.yml:1:1: the file has to be a mapping of inputs, such as `cluster: prod`");
     }
 
     #[test]

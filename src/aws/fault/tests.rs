@@ -90,7 +90,7 @@ fn an_unknown_key_is_told_the_same_by_sts_and_by_ecr() {
     assert_snapshot!(sts, @r#"
     SW-AWS-KEY: AWS does not know the access key
       why:  `sts:GetCallerIdentity` answered 403 InvalidClientTokenId: "The security token included in the request is invalid."
-      next: set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: slipway init
+      next: set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: `role-to-assume`
     "#);
     let ecr = tells("ecr:BatchGetImage", 400, "UnrecognizedClientException", words, How::AccessKey);
     assert_eq!(sts.lines().next(), ecr.lines().next());
@@ -113,7 +113,7 @@ fn a_wrong_secret_is_told_without_what_aws_echoes() {
     assert_snapshot!(told, @r#"
     SW-AWS-KEY: the secret access key is not the one of this access key
       why:  `sts:GetCallerIdentity` answered 403 SignatureDoesNotMatch: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key *** and signing method."
-      next: set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: slipway init
+      next: set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: `role-to-assume`
     "#);
 }
 
