@@ -18,6 +18,12 @@ use crate::rollout::{
 /// How often time itself is an observation.
 const TICK: Duration = Duration::from_millis(500);
 
+/// A list comes object by object: where things stand is said once it has paused for this long.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// A workload that never pauses is told about all the same.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// A rollout that ended, one way or another.
 pub struct Ended {
     /// Which.
@@ -98,6 +104,8 @@ impl Watch<'_> {
         let mut feed = self.cluster.watch(&rollout.patched);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut quiet = Box::pin(tokio::time::sleep(QUIET));
+        let (mut unsaid, mut first) = (false, tokio::time::Instant::now());
         loop {
             let seen = tokio::select! {
                 biased;
@@ -111,11 +119,22 @@ impl Watch<'_> {
                     }
                     None => return (End::Unknown(Box::new(feed_is_over())), rollout.begun.elapsed()),
                 },
+                () = &mut quiet, if unsaid => {
+                    unsaid = false;
+                    self.progress(rollout.begun.elapsed(), memory.progress());
+                    continue;
+                }
                 _ = tick.tick() => Seen::Tick,
             };
             let at = rollout.begun.elapsed();
             let verdict = judge(memory, &Observation { at, seen });
-            self.progress(at, memory.progress());
+            let now = tokio::time::Instant::now();
+            first = if unsaid { first } else { now };
+            quiet.as_mut().reset((now + QUIET).min(first + LONGEST));
+            unsaid = true;
+            if verdict != Verdict::Waiting {
+                self.progress(at, memory.progress());
+            }
             if let Some(end) = self.end(verdict, memory).await {
                 return (end, at);
             }
@@ -123,6 +142,10 @@ impl Watch<'_> {
     }
 
     fn progress(&self, at: Duration, progress: Progress) {
+        // Before the workload itself was seen there is nothing to count against.
+        if progress == Progress::default() {
+            return;
+        }
         self.report.say(match &self.way {
             Way::Forth => Event::Rollout { at, progress },
             Way::Back(label) => {

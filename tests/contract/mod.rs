@@ -1,0 +1,1 @@
+//! What has to stay in step: tables with code, code with the house's own law.

@@ -1,0 +1,6 @@
+//! One binary for every story: the shipped program against the sandbox, read as a user reads it.
+
+mod contract;
+#[expect(dead_code, reason = "stories take what they need")]
+mod stage;
+mod stories;

@@ -1,0 +1,325 @@
+//! The stage of a story: a sandbox with a workload that serves, and the program run against it as a
+//! process of its own, with nothing of this machine's environment.
+
+mod scrub;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use slipway_sandbox::kube::{Kube, Play, Speed};
+use slipway_sandbox::{Image, Sandbox, World};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The commit that serves when a story begins, shipped by run 4710.
+pub const OLD: &str = "3f2a91c000000000000000000000000000000000";
+/// The commit that most stories ship.
+pub const NEW: &str = "9f2c1e4000000000000000000000000000000000";
+/// A commit after that.
+pub const NEWER: &str = "c77d0be000000000000000000000000000000000";
+
+/// How much faster than the recorded clusters a story's cluster is.
+const SPEED: f64 = 20.0;
+
+/// A story's surroundings.
+pub struct Stage {
+    /// The services.
+    pub sandbox: Sandbox,
+    /// A folder of the story's own, which is also where the program starts.
+    pub folder: TempDir,
+    environment: BTreeMap<String, String>,
+    inputs: BTreeMap<&'static str, String>,
+}
+
+/// A run that ended.
+pub struct Told {
+    /// Standard output, scrubbed.
+    pub out: String,
+    /// Standard error, scrubbed.
+    pub err: String,
+    /// The exit code.
+    pub exit: i32,
+}
+
+/// A run that goes on.
+pub struct Going {
+    child: Child,
+    lines: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+    seen: String,
+}
+
+impl Stage {
+    /// `shop/web` in cluster `prod`: 3 pods of [`OLD`] on two amd64 nodes, in repository `web`.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with the world changed before it starts.
+    pub async fn with(change: impl FnOnce(&mut World)) -> Self {
+        let mut world = World { kube: Kube::new(Speed::Times(SPEED)), ..World::default() };
+        world.cluster.name = "prod".into();
+        world.repositories.clear();
+        world.image("web", OLD, &Self::old_image());
+        world.github.line(&[OLD, NEW, NEWER]);
+        change(&mut world);
+        let sandbox = Sandbox::start(world).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let environment = sandbox
+            .environment()
+            .into_iter()
+            .filter(|(name, _)| !name.starts_with("GITHUB_"))
+            .collect();
+        let inputs = [
+            ("repository", "web"),
+            ("cluster", "prod"),
+            ("namespace", "shop"),
+            ("workload", "deployment/web"),
+            ("timeout", "20s"),
+            ("bake", "1s"),
+            ("commit", NEW),
+        ];
+        let inputs = inputs.map(|(name, value)| (name, value.to_owned())).into();
+        Self { sandbox, folder, environment, inputs }
+    }
+
+    /// Puts the usual workload there: call it unless the story has one of its own.
+    pub fn serving(self) -> Self {
+        let kube = self.kube();
+        kube.node("ip-10-0-1-12", "amd64");
+        kube.node("ip-10-0-2-7", "amd64");
+        kube.script(|_| true, Play::Recording("good"));
+        let image = self.reference(OLD, &Self::old_image().digest());
+        kube.deployment("shop", "web", "app", &image, 3)
+            .with(json!({ "metadata": { "annotations": Self::shipped(OLD, &Self::old_image().digest(), 4710) } }))
+            .by("slipway")
+            .revision(17)
+            .seed();
+        self
+    }
+
+    /// The image that serves when a story begins.
+    pub fn old_image() -> Image {
+        Image::new("linux/amd64", "old")
+    }
+
+    /// The image that most stories ship.
+    pub fn new_image() -> Image {
+        Image::new("linux/amd64", "new")
+    }
+
+    /// The annotations of a healthy ship by a run of `ship.yml` on `main`.
+    pub fn shipped(commit: &str, digest: &str, run: u64) -> Value {
+        let mark = json!({ "run": format!("{run}.1"), "number": run - 4700, "workflow": ".github/workflows/ship.yml", "ref": "refs/heads/main", "at": "2026-11-20T17:02:00Z" });
+        let with = |more: Value| {
+            let mut all = mark.clone();
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            all
+        };
+        json!({
+            "slipway.dev/commit": commit,
+            "slipway.dev/digest": digest,
+            "slipway.dev/run": format!("{run}.1"),
+            "slipway.dev/newest": with(json!({ "commit": commit })).to_string(),
+            "slipway.dev/history": json!([with(json!({ "commit": commit, "digest": digest, "fate": "healthy", "revision": "17" }))]).to_string(),
+        })
+    }
+
+    /// The cluster behind the sandbox.
+    pub fn kube(&self) -> Kube {
+        self.sandbox.kube()
+    }
+
+    /// `host/web:tag@digest`.
+    pub fn reference(&self, tag: &str, digest: &str) -> String {
+        let uri = self.sandbox.world(|world| world.repository_uri("web"));
+        format!("{uri}:{tag}@{digest}")
+    }
+
+    /// Writes an image as an OCI layout beside the program and gives it as `image`.
+    pub fn layout(mut self, image: &Image) -> Self {
+        image.layout(&self.folder.path().join("image")).unwrap();
+        self.inputs.insert("image", "image".into());
+        self
+    }
+
+    /// The usual story: the new image as a layout, and what its rollout plays.
+    pub fn ships(self, recording: &'static str) -> Self {
+        let digest = Self::new_image().digest();
+        self.kube().script(move |image| image.ends_with(&digest), Play::Recording(recording));
+        self.layout(&Self::new_image())
+    }
+
+    /// Gives an input; an empty value takes it away.
+    pub fn input(mut self, name: &'static str, value: &str) -> Self {
+        if value.is_empty() {
+            self.inputs.remove(name);
+        } else {
+            self.inputs.insert(name, value.into());
+        }
+        self
+    }
+
+    /// Sets an environment variable; an empty value takes it away.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        if value.is_empty() {
+            self.environment.remove(name);
+        } else {
+            self.environment.insert(name.into(), value.into());
+        }
+        self
+    }
+
+    /// Makes it run `number` of `ship.yml` on `main`, as GitHub runs the action: with files for
+    /// outputs and summary in the story's folder.
+    pub fn on_github(mut self, number: u64) -> Self {
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
+        let variables = [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_REPOSITORY", self.sandbox.world(|world| world.github.repository.clone())),
+            ("GITHUB_API_URL", self.sandbox.url()),
+            ("GITHUB_TOKEN", self.sandbox.world(|world| world.github.token.clone())),
+            ("GITHUB_RUN_ID", (4700 + number).to_string()),
+            ("GITHUB_RUN_NUMBER", number.to_string()),
+            ("GITHUB_RUN_ATTEMPT", "1".into()),
+            ("GITHUB_WORKFLOW_REF", "acme/shop/.github/workflows/ship.yml@refs/heads/main".into()),
+            ("GITHUB_REF", "refs/heads/main".into()),
+            ("GITHUB_OUTPUT", file("output")),
+            ("GITHUB_STEP_SUMMARY", file("summary")),
+            ("RUNNER_TEMP", self.folder.path().display().to_string()),
+        ];
+        self.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
+    /// The text of a file in the story's folder, scrubbed; empty if it is not there.
+    pub fn file(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        scrub::text(&text, self.folder.path(), &self.sandbox.url())
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut run = Command::new(program());
+        run.arg(command).current_dir(self.folder.path()).env_clear();
+        run.envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);
+        for (name, value) in &self.inputs {
+            run.arg(format!("--{name}")).arg(value);
+        }
+        run
+    }
+
+    /// Runs a command with the story's inputs to its end.
+    pub async fn run(&self, command: &str) -> Told {
+        let output = self.command(command).output().await.unwrap();
+        let scrub = |bytes: &[u8]| {
+            scrub::text(&String::from_utf8_lossy(bytes), self.folder.path(), &self.sandbox.url())
+        };
+        Told {
+            out: scrub(&output.stdout),
+            err: scrub(&output.stderr),
+            exit: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// Starts a command and leaves it going.
+    pub fn start(&self, command: &str) -> Going {
+        let mut child =
+            self.command(command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Going { child, lines, seen: String::new() }
+    }
+
+    /// The image that the workload's container is set to now, as `tag sha256:…` in short.
+    pub fn serves(&self) -> String {
+        let web = self.kube().object("Deployment", "shop", "web").unwrap();
+        let image = web["spec"]["template"]["spec"]["containers"][0]["image"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let ready = web["status"]["readyReplicas"].as_u64().unwrap_or_default();
+        let updated = web["status"]["updatedReplicas"].as_u64().unwrap_or_default();
+        let name = image.rsplit('/').next().unwrap_or_default();
+        format!("{}, {updated} updated, {ready} ready", scrub::image(name))
+    }
+
+    /// The writes that were made, in order, by action: what a refusal must leave empty.
+    pub fn writes(&self) -> Vec<String> {
+        self.sandbox
+            .writes()
+            .into_iter()
+            .map(|request| request.action.unwrap_or(request.method))
+            .collect()
+    }
+
+    /// An annotation of slipway's on the workload.
+    pub fn note(&self, name: &str) -> Option<String> {
+        let web = self.kube().object("Deployment", "shop", "web")?;
+        web["metadata"]["annotations"][format!("slipway.dev/{name}")].as_str().map(str::to_owned)
+    }
+}
+
+impl Told {
+    /// What is printed to people, without the lines of the watch: how many there are depends on time.
+    pub fn talk(&self) -> String {
+        let watch = |line: &&str| !(line.starts_with("  +") && line.contains("/3 new"));
+        self.err.lines().filter(watch).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The blocks alone: from the first `error[`, `warning[` or `notice[` on.
+    pub fn blocks(&self) -> String {
+        let all = format!("{}{}", self.out, self.err);
+        let from = ["error[", "warning[", "notice["]
+            .iter()
+            .filter_map(|word| all.find(&format!("\n{word}")))
+            .min();
+        let blocks = from.map_or(all.as_str(), |at| &all[at + 1..]);
+        // What the watch says on the way depends on time.
+        blocks
+            .lines()
+            .filter(|line| !line.starts_with("  +"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+}
+
+impl Going {
+    /// Waits until a line that contains this is printed.
+    pub async fn until(&mut self, text: &str) {
+        while let Some(line) = self.lines.next_line().await.unwrap() {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("`{text}` was never printed:\n{}", self.seen);
+    }
+
+    /// Sends a signal: `INT` or `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([format!("-{name}"), pid]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Reads to the end.
+    pub async fn end(mut self, stage: &Stage) -> Told {
+        while let Some(line) = self.lines.next_line().await.unwrap() {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+        }
+        let exit = self.child.wait().await.unwrap().code().unwrap_or(-1);
+        Told {
+            out: String::new(),
+            err: scrub::text(&self.seen, stage.folder.path(), &stage.sandbox.url()),
+            exit,
+        }
+    }
+}
+
+/// The program as cargo built it for these tests.
+pub fn program() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_slipway")).to_owned()
+}

@@ -1,0 +1,79 @@
+//! Takes out of a text what differs from run to run: durations, times, ports, names of pods. What a
+//! user would read otherwise stays.
+
+use std::path::Path;
+
+/// The text with everything that varies replaced.
+pub fn text(text: &str, folder: &Path, url: &str) -> String {
+    let port = url.rsplit(':').next().unwrap_or_default();
+    let text = text.replace(&folder.display().to_string(), "@FOLDER@").replace(port, "@PORT@");
+    text.lines().map(|line| format!("{}\n", line_of(line))).collect()
+}
+
+/// `web:9f2c1e4…@sha256:0190224f8b4c…` with the short forms that people read.
+pub fn image(name: &str) -> String {
+    let (name, digest) = name.split_once('@').unwrap_or((name, ""));
+    let (repository, tag) = name.split_once(':').unwrap_or((name, ""));
+    let tag = if tag.len() == 40 { &tag[..7] } else { tag };
+    let tag = if tag.is_empty() { String::new() } else { format!(":{tag}") };
+    let digest = digest.get(..19).map_or(String::new(), |short| format!("@{short}"));
+    format!("{repository}{tag}{digest}")
+}
+
+fn line_of(line: &str) -> String {
+    let words: Vec<_> = line.split(' ').collect();
+    let ago = |at: usize| {
+        words.get(at + 1).is_some_and(|next| next.starts_with("ago") || next.starts_with("after"))
+    };
+    let scrubbed =
+        words.iter().enumerate().map(|(at, text)| if ago(at) { "@".into() } else { word(text) });
+    scrubbed.collect::<Vec<_>>().join(" ").replace(" @ s", " @s")
+}
+
+/// One word: durations (`0.4`, `48s`, `+6.9s`), moments, and pods (`web-6c9f7d5b8-x2kqp`, `x2kqp`).
+fn word(word: &str) -> String {
+    let bare = word
+        .trim_end_matches([',', ';', ':', '.', ')', '"', '`'])
+        .trim_start_matches(['(', '"', '`']);
+    let replaced = if is_decimal(bare) {
+        "@"
+    } else if bare.strip_prefix('+').and_then(|w| w.strip_suffix('s')).is_some_and(is_decimal) {
+        "+@s"
+    } else if is_moment(bare) {
+        "@MOMENT@"
+    } else if is_pod(bare) {
+        "web-@HASH@-@POD@"
+    } else if is_pod_name(bare) {
+        "@POD@"
+    } else {
+        return word.to_owned();
+    };
+    word.replace(bare, replaced)
+}
+
+fn is_decimal(text: &str) -> bool {
+    text.split_once('.').is_some_and(|(a, b)| {
+        !a.is_empty()
+            && !b.is_empty()
+            && [a, b].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+fn is_moment(text: &str) -> bool {
+    text.len() >= 20 && text.as_bytes()[4] == b'-' && text.ends_with('Z')
+}
+
+fn is_pod(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, '-');
+    let (Some(name), Some(hash), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    is_pod_name(name)
+        && (8..=10).contains(&hash.len())
+        && hash.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// Kubernetes makes names of these letters only, and every name it makes has five.
+fn is_pod_name(text: &str) -> bool {
+    text.len() == 5 && text.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}

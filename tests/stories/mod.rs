@@ -1,0 +1,3 @@
+//! The stories: what is there, what is run, what is printed, how it ends, what is there afterwards.
+
+mod first;
