@@ -136,6 +136,12 @@ impl Record {
         }
     }
 
+    /// The commit of the high-water mark.
+    #[must_use]
+    pub fn newest_commit(&self) -> Option<&str> {
+        self.newest.as_ref().map(|newest| newest.commit.as_str())
+    }
+
     /// Whether the workload still runs what this record says: else somebody else changed it since,
     /// and the record proves nothing about what is live.
     #[must_use]

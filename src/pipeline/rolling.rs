@@ -68,6 +68,7 @@ pub async fn out(
         published,
         run: &journey.run,
         cluster,
+        github: remotes.github.as_ref(),
     };
     let scene = Scene {
         journey,
