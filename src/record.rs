@@ -178,6 +178,8 @@ impl Record {
         water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
+        // A run that had to write twice, its first answer lost, is one rollout.
+        history.retain(|entry| entry.mark.run != mark.run);
         history.insert(
             0,
             Entry {
