@@ -292,8 +292,8 @@ impl Scene<'_> {
     /// Puts the restore point back, after asking ECR whether it still has it.
     async fn undo(&self, ended: &Ended, signals: u32) -> Option<Undone> {
         let point = ended.rollout.restore.clone()?;
-        let repository = self.plan.image().map(|image| &image.repository);
-        let in_ecr = rollback::in_ecr(&self.remotes.aws, repository, &point).await;
+        let uri = self.published.images.values().next().map(|image| &image.uri);
+        let in_ecr = rollback::in_ecr(&self.remotes.aws, uri, &point).await;
         let code = match &ended.end {
             End::Failed(failed) => failed.failure.code,
             _ => Code::RunCancelled,

@@ -235,12 +235,12 @@ impl Place {
         &mut self,
         aws: &Aws,
         registry: Option<&Registry>,
-        repository: Option<&Repository>,
+        repository: Option<(&Repository, &ImageRef)>,
         unseen: &mut Vec<Unseen>,
         reads: &Reads,
     ) {
-        let (Some(registry), Some(repository)) = (registry, repository) else { return };
-        let ours = self.images_of(repository);
+        let (Some(registry), Some((repository, uri))) = (registry, repository) else { return };
+        let ours = self.images_of(uri);
         for (image, reference) in &ours {
             if let (None, Some(tag)) = (&reference.digest, &reference.tag) {
                 reads.add(1);
@@ -269,7 +269,7 @@ impl Place {
     }
 
     /// Images of this repository that stand in the workload or in the revision a rollback would restore.
-    fn images_of(&self, repository: &Repository) -> BTreeMap<String, ImageRef> {
+    fn images_of(&self, uri: &ImageRef) -> BTreeMap<String, ImageRef> {
         let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
         let live = self.live.containers.iter().map(|container| &container.image);
         let parsed = live
@@ -277,7 +277,7 @@ impl Place {
             .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
         parsed
             .filter(|(_, reference)| {
-                reference.registry.is_some() && reference.repository == repository.as_str()
+                reference.registry == uri.registry && reference.repository == uri.repository
             })
             .collect()
     }
