@@ -148,17 +148,18 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
     };
     let patch = Patch::images(&place.live, &images, &annotations)?;
-    let restore = restore::capture(&place.health, &targets, &place.record, &place.resolved).map(
-        |mut point| {
-            point.in_ecr = gate
-                .change
-                .restore
-                .as_ref()
-                .filter(|planned| planned.digests == point.digests)
-                .and_then(|planned| planned.in_ecr);
-            point
-        },
-    );
+    let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);
+    // The same image again: to put it back would be to write what just failed, and call it healthy.
+    let another = captured.filter(|point| !point.is_of(&images, &published.digests));
+    let restore = another.map(|mut point| {
+        point.in_ecr = gate
+            .change
+            .restore
+            .as_ref()
+            .filter(|planned| planned.digests == point.digests)
+            .and_then(|planned| planned.in_ecr);
+        point
+    });
     let changed =
         targets.iter().any(|target| gate.change.from.get(&target.name) != Some(&target.image));
     let digests = images.keys().map(|name| (name.clone(), published.digests.clone())).collect();

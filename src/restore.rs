@@ -43,6 +43,13 @@ impl RestorePoint {
         self.digests.values().next()
     }
 
+    /// Whether it is what is written anyway: the same strings, or pods that run the same image.
+    #[must_use]
+    pub fn is_of(&self, images: &BTreeMap<String, String>, digests: &[Digest]) -> bool {
+        let runs = |name: &String| self.digests.get(name).is_some_and(|d| digests.contains(d));
+        self.images.iter().all(|(name, image)| images.get(name) == Some(image) || runs(name))
+    }
+
     /// The digests of those images that are in this very repository, `host/name`: another account's
     /// repository may have the same name, and another name may begin with it.
     #[must_use]
@@ -179,6 +186,11 @@ mod tests {
             in_ecr: None,
             revision: 17,
         };
+        assert!(point.is_of(&point.images, &[]));
+        let none = BTreeMap::new();
+        assert!(!point.is_of(&none, &[Digest::of(HOST.as_bytes())]));
+        let every: Vec<_> = point.digests.values().cloned().collect();
+        assert!(point.is_of(&none, &every));
         assert_eq!(point.of_repository(&HOST.parse().unwrap()), [Digest::of(HOST.as_bytes())]);
     }
 

@@ -211,7 +211,8 @@ pub fn guards(
     {
         draft.refusals.push(withdrawn(&wanted.commit.short(), code));
     }
-    if inputs.intent != Intent::Ship {
+    // What serves already is not written again, so that nothing older can come by it.
+    if inputs.intent != Intent::Ship || change.unchanged {
         return;
     }
     match answer(&wanted.commit, place, run) {
