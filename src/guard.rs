@@ -176,11 +176,7 @@ fn shipped(newest: &Newest, asking: &Asking<'_>) -> String {
         .ago
         .as_ref()
         .map_or_else(|| format!("at {}", newest.mark.at), |ago| format!("{ago} ago"));
-    format!(
-        "{} shipped {} {ago}",
-        newest.mark.shown(),
-        short_commit(&newest.commit)
-    )
+    format!("{} shipped {} {ago}", newest.mark.shown(), short_commit(&newest.commit))
 }
 
 #[cfg(test)]
