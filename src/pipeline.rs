@@ -113,7 +113,7 @@ pub(crate) async fn clear(
     Ok(cleared)
 }
 
-fn cancelled(signal: Signal) -> Box<Halt> {
+pub(crate) fn cancelled(signal: Signal) -> Box<Halt> {
     Halt::before_reads(cancel_failure(signal))
 }
 

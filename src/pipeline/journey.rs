@@ -13,7 +13,6 @@ use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
 use crate::publish::Published;
 use crate::report::{Event, Outcome, Reporter, Started, figures};
-use crate::restore;
 use crate::survey::{self, Facts, place::Place};
 
 /// What a run has from its beginning to its end.
@@ -58,24 +57,13 @@ impl Now {
     /// From the workload: the label of what its ready pods run, and how many are ready.
     #[must_use]
     pub fn at(place: &Place) -> Self {
-        let health = &place.health;
-        let serving = health.completed.as_ref().or(health.current.as_ref());
-        // The container that slipway wrote, or the first that is not an init container.
-        let container = place.live.containers.iter().find(|c| !c.init);
-        let digest = container.and_then(|c| {
-            let runs =
-                serving.and_then(|revision| revision.digests.get(&c.name)?.iter().next().cloned());
-            runs.or_else(|| restore::pinned(&c.image))
-        });
-        let commit =
-            digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
-        let image = container.and_then(|c| {
-            serving.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
-        });
-        let label =
-            restore::label(commit.as_deref(), image.map_or("", String::as_str), digest.as_ref());
+        let (health, serving) = (&place.health, place.serving());
+        let label = serving.label();
         let verb = if health.ready == 0 { "is set" } else { "serves" };
-        Self { said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted), commit }
+        Self {
+            said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted),
+            commit: serving.commit,
+        }
     }
 }
 
