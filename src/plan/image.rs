@@ -280,9 +280,12 @@ fn nothing_to_ship(facts: &Facts, commit: &Commit) -> Failure {
             "ECR `{name}` has no tag {short}, `image` is empty, and this version builds no image itself"
         )
     };
-    Failure::new(Code::BuildEngine, format!("there is no image of {short}"))
-        .why(why)
-        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . && slipway ship --image image.tar")
+    let mut failure =
+        Failure::new(Code::BuildEngine, format!("there is no image of {short}")).why(why);
+    failure.why.extend(facts.engine.clone());
+    failure
+        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . \\")
+        .next("  && slipway ship --image image.tar")
 }
 
 /// A rollback's image: the commit as slipway recorded it, or its tag in ECR.
