@@ -3,6 +3,7 @@
 
 pub mod evidence;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cancel::{Cancel, Signal};
@@ -105,6 +106,7 @@ impl Watch<'_> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut quiet = Box::pin(tokio::time::sleep(QUIET));
+        let mut ears = Ears::default();
         let (mut unsaid, mut first) = (false, tokio::time::Instant::now());
         loop {
             let seen = tokio::select! {
@@ -114,7 +116,7 @@ impl Watch<'_> {
                     Some(Fed::Seen(seen)) => seen,
                     Some(Fed::Ended(failure)) => return (End::Unknown(Box::new(failure)), rollout.begun.elapsed()),
                     Some(fed) => {
-                        self.tell(rollout, fed);
+                        ears.tell(self.report, rollout.begun.elapsed(), fed);
                         continue;
                     }
                     None => return (End::Unknown(Box::new(feed_is_over())), rollout.begun.elapsed()),
@@ -162,19 +164,6 @@ impl Watch<'_> {
         }
     }
 
-    /// Trouble of the watch itself is talk: the verdict only ever comes from what was seen.
-    fn tell(&self, rollout: &Rollout, fed: Fed) {
-        let at = rollout.begun.elapsed();
-        match fed {
-            Fed::Trouble(text) => self.report.say(Event::Watched { at, text }),
-            Fed::Again(what) => {
-                self.report.say(Event::Watched { at, text: format!("{what} can be read again") })
-            }
-            Fed::Unseen(unseen) => self.report.say(Event::NotSeen(unseen)),
-            Fed::Seen(_) | Fed::Ended(_) => {}
-        }
-    }
-
     async fn end(&self, verdict: Verdict, memory: &Memory) -> Option<End> {
         Some(match verdict {
             Verdict::Waiting => return None,
@@ -197,4 +186,39 @@ impl Watch<'_> {
 
 fn feed_is_over() -> Failure {
     Failure::new(crate::error::Code::RunUnknown, "the watch ended by itself")
+}
+
+/// Several streams are read at once, and an outage ends all of them: it is told once.
+#[derive(Default)]
+struct Ears {
+    unseen: BTreeSet<String>,
+    troubled: Option<Duration>,
+}
+
+/// Trouble of another stream within this time is the same trouble.
+const SAME: Duration = Duration::from_secs(8);
+
+impl Ears {
+    /// Trouble of the watch itself is talk: the verdict only ever comes from what was seen.
+    fn tell(&mut self, report: &Reporter, at: Duration, fed: Fed) {
+        match fed {
+            Fed::Trouble(text) => {
+                if self.troubled.is_none_or(|before| at.saturating_sub(before) > SAME) {
+                    self.troubled = Some(at);
+                    report.say(Event::Watched { at, text });
+                }
+            }
+            Fed::Again(what) => {
+                if self.troubled.take().is_some() {
+                    report.say(Event::Watched { at, text: format!("{what} can be read again") });
+                }
+            }
+            Fed::Unseen(unseen) => {
+                if self.unseen.insert(unseen.what.clone()) {
+                    report.say(Event::NotSeen(unseen));
+                }
+            }
+            Fed::Seen(_) | Fed::Ended(_) => {}
+        }
+    }
 }

@@ -77,7 +77,13 @@ impl Cluster {
         follows.spawn(workload.run());
         follows.spawn(self.follow(replica_sets(&live), &to).run());
         follows.spawn(self.follow(pods(&live), &to).run());
-        follows.spawn(self.follow(events(&live), &to).run());
+        follows.spawn(self.follow(events(&live, "type!=Normal"), &to).run());
+        // What an autoscaler and a kubelet do on purpose are ordinary events. Only those from the
+        // PATCH on can say anything, so that a busy namespace's old ones are never listed.
+        let mut ordinary = self.follow(events(&live, "type=Normal"), &to);
+        ordinary.version =
+            Some(live.resource_version.clone()).filter(|version| !version.is_empty());
+        follows.spawn(ordinary.run());
         Feed { said, _follows: follows }
     }
 
@@ -133,14 +139,14 @@ fn pods(live: &Live) -> Source<Pod> {
     }
 }
 
-/// Events carry no labels, so all warnings of the namespace come; that one expires is no news.
-fn events(live: &Live) -> Source<Event> {
+/// Events carry no labels, so all of the namespace come; that one expires is no news.
+fn events(live: &Live, kind: &str) -> Source<Event> {
     Source {
         right: WATCH_EVENTS,
         namespace: live.namespace.clone(),
         path: Event::url_path(&(), Some(&live.namespace)),
         labels: None,
-        fields: Some("type!=Normal".into()),
+        fields: Some(kind.into()),
         optional: true,
         meta: |e| &e.metadata,
         appeared: Seen::Event,

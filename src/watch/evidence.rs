@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cluster::{Cluster, Landing};
 use crate::names::Platform;
 use crate::report::{Event, Reporter, Source};
-use crate::rollout::{Cause, Evidence, Logs, Memory, Trouble};
+use crate::rollout::{Cause, Evidence, Logs, Memory, Trouble, scrub};
 
 /// Lines of a container that are taken.
 const LINES: u32 = 50;
@@ -42,7 +42,7 @@ pub async fn take(
 ) -> Evidence {
     let logs =
         tokio::time::timeout(PATIENCE, logs(cause, cluster, around, report)).await.ok().flatten();
-    if let Some(logs) = &logs {
+    if let Some(logs) = logs.as_ref().filter(|logs| !logs.lines.is_empty()) {
         let which = if logs.previous { "previous container, " } else { "" };
         let title = format!("{}, {which}last lines", logs.pod);
         report.say(Event::Foreign {
@@ -89,22 +89,26 @@ async fn logs(
     }
     let ended = matches!(cause.trouble, Trouble::Exit { .. } | Trouble::Killed { .. });
     let order: &[bool] = if ended { &[true, false] } else { &[false] };
+    let mut nothing = None;
     for previous in order.iter().copied() {
-        match cluster.logs(&around.namespace, pod, container, previous, LINES).await {
-            Ok(lines) if lines.is_empty() => {}
-            Ok(lines) => {
-                return Some(Logs {
-                    pod: pod.clone(),
-                    container: container.clone(),
-                    previous,
-                    lines,
-                });
-            }
-            Err(unseen) if previous == order[order.len() - 1] => {
+        let read = cluster.logs(&around.namespace, pod, container, previous, LINES).await;
+        // A program's last words may name its passwords.
+        let lines = read.map(|lines| lines.iter().map(|line| scrub(line)).collect::<Vec<_>>());
+        let logs = lines.map(|lines| Logs {
+            pod: pod.clone(),
+            container: container.clone(),
+            previous,
+            lines,
+        });
+        match logs {
+            Ok(logs) if !logs.lines.is_empty() => return Some(logs),
+            // It could be read and is empty: that is a fact too.
+            Ok(logs) => nothing = Some(logs),
+            Err(unseen) if previous == order[order.len() - 1] && nothing.is_none() => {
                 report.say(Event::NotSeen(unseen));
             }
             Err(_) => {}
         }
     }
-    None
+    nothing
 }
