@@ -6,6 +6,7 @@ digests, diffIDs, tars. Made once and kept: the same size gives the same image.
 
 import hashlib
 import json
+import math
 import random
 import shutil
 import tarfile
@@ -43,11 +44,11 @@ def header(name: str, size: int) -> bytes:
 
 
 def layer(number: int, size: int, text: bool, packed: bool, to: Path) -> tuple[Path, str, str]:
-    """Writes a layer of about `size` bytes as stored: its file, its digest and its diffID."""
+    """Writes a layer of `size` bytes or a little more as stored: its file, its digest and its diffID."""
     several = 8 if size >= 8 * MIB else 1
     plain = [piece(number * 100 + n, text) for n in range(several)]
     stored = [member(one) for one in plain] if packed else plain
-    times = max(1, round(size / sum(map(len, stored))))
+    times = math.ceil(size / sum(map(len, stored)))
     end = bytes(10240)
     start = header(f"srv/{number}", times * several * MIB)
     ends = (member(start), member(end)) if packed else (start, end)
