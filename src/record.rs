@@ -139,6 +139,12 @@ impl Record {
         }
     }
 
+    /// The commit of the high-water mark.
+    #[must_use]
+    pub fn newest_commit(&self) -> Option<&str> {
+        self.newest.as_ref().map(|newest| newest.commit.as_str())
+    }
+
     /// Whether the workload still runs what this record says: else somebody else changed it since,
     /// and the record proves nothing about what is live.
     #[must_use]
@@ -175,6 +181,8 @@ impl Record {
         water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
+        // A run that had to write twice, its first answer lost, is one rollout.
+        history.retain(|entry| entry.mark.run != mark.run);
         history.insert(
             0,
             Entry {

@@ -113,6 +113,12 @@ impl Halt {
         })
     }
 
+    /// What stopped it, in one clause.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.failures.first().map_or("", |failure| &failure.what)
+    }
+
     /// The push failed.
     #[must_use]
     pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {
