@@ -13,6 +13,9 @@ use crate::names::Digest;
 /// The prefix of every annotation that is ours.
 pub const PREFIX: &str = "slipway.dev/";
 
+/// What stands in place of a code where a person took a commit back.
+pub const BY_HAND: &str = "by hand";
+
 /// How many rollouts the history keeps.
 const KEPT: usize = 12;
 

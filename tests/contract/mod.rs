@@ -1,1 +1,3 @@
 //! What has to stay in step: tables with code, code with the house's own law.
+
+mod picture;
