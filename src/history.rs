@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::error::Unseen;
 use crate::names::{Digest, Platform, Repository};
 use crate::pipeline::journey::{Halt, Journey};
-use crate::plan;
 use crate::record::{Entry, Fate};
 use crate::report::{Event, Outcome, figures};
 use crate::restore::short_commit;
