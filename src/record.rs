@@ -19,9 +19,6 @@ pub const BY_HAND: &str = "by hand";
 /// How many rollouts the history keeps.
 const KEPT: usize = 12;
 
-/// Why a commit is withdrawn that somebody took back.
-const BY_HAND: &str = "by hand";
-
 /// Annotations, as the API has them.
 pub type Annotations = BTreeMap<String, String>;
 
