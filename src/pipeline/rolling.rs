@@ -268,6 +268,11 @@ impl Scene<'_> {
             return self.shipped(&ended, proof).await;
         }
         let undone = if decided == Move::Undo { self.undo(&ended, signals).await } else { None };
+        if undone.as_ref().is_some_and(|undone| matches!(undone.back, Back::Taken))
+            && let Some(newer) = self.overtaken(&ended).await
+        {
+            return self.finish(self.words().changed(&ended, &newer, true), None);
+        }
         let in_ecr = undone.as_ref().and_then(|undone| undone.in_ecr);
         let serving = undone
             .as_ref()
@@ -287,6 +292,21 @@ impl Scene<'_> {
             self.mark(&Fate::Unwatched, Duration::from_secs(2)).await;
         }
         self.finish(close, serving)
+    }
+
+    /// The change that kept us from going back, if it is a newer commit of slipway's: then the failure
+    /// of ours is of no more account.
+    async fn overtaken(&self, ended: &Ended) -> Option<Change> {
+        let read = self.cluster.workload(&self.target.namespace, &self.target.workload).await;
+        let live = read.ok().filter(|live| live.uid == ended.rollout.ours.uid)?;
+        let change = Change {
+            images: live.containers.iter().map(|c| (c.name.clone(), c.image.clone())).collect(),
+            annotations: live.annotations.clone(),
+            manager: None,
+            generation: live.generation,
+            at: ended.rollout.begun.elapsed(),
+        };
+        self.proven_newer(&change).await.then_some(change)
     }
 
     /// Puts the restore point back, after asking ECR whether it still has it.
