@@ -8,6 +8,7 @@ use crate::aws::{Aws, Endpoints, RunName};
 use crate::cancel::Cancel;
 use crate::error::{Code, Ending, Failure, Severity, Told};
 use crate::github::context::Context;
+use crate::inputs::table::Command;
 use crate::inputs::{Inputs, Intent};
 use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
@@ -143,8 +144,12 @@ fn first_words(ending: Ending) -> &'static str {
 /// A block for a run that ends before a write.
 #[must_use]
 pub fn told(ending: Ending, failure: Failure, now: &str) -> Told {
+    block(first_words(ending), failure, now)
+}
+
+fn block(first: &str, failure: Failure, now: &str) -> Told {
     let Failure { code, what, why, next } = failure;
-    let what = format!("{}: {what}", first_words(ending));
+    let what = format!("{first}: {what}");
     Told { severity: Severity::Error, code, what, why, now: Some(now.to_owned()), next }
 }
 
@@ -217,8 +222,12 @@ impl Journey<'_> {
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
         let Halt { ending, failures, now, serving } = halt;
+        let first = match (self.inputs.command, ending) {
+            (Command::Plan, Ending::Refused) => "nothing would be written",
+            _ => first_words(ending),
+        };
         let mut blocks: Vec<_> =
-            failures.into_iter().map(|failure| told(ending, failure, &now)).collect();
+            failures.into_iter().map(|failure| block(first, failure, &now)).collect();
         // One `now` for all of them would be said again and again: the last block has it.
         let last = blocks.len().saturating_sub(1);
         blocks.iter_mut().take(last).for_each(|block| block.now = None);
