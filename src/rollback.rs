@@ -96,6 +96,7 @@ impl Undo<'_> {
             Err(failure) => return Back::NotWritten(Box::new(failure)),
         };
         let Some(back) = written else { return Back::Taken };
+        let around = &around.back_at(point);
         let watch = Watch {
             cluster: self.cluster,
             patience: Patience { bake: Duration::ZERO, ..self.patience },
