@@ -1,7 +1,11 @@
 //! The stories: what is there, what is run, what is printed, how it ends, what is there afterwards.
 
 mod announced;
+mod cancel;
 mod first;
 mod guard;
 mod platform;
+mod races;
 mod refusals;
+mod rollbacks;
+mod rollouts;
