@@ -66,6 +66,8 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     std::fs::write(&kubeconfig, sandbox.kubeconfig()).map_err(|error| not_started(&error))?;
     let image = folder.path().join("image");
     stories::new_image().layout(&image).map_err(|error| not_started(&error))?;
+    let crashing = folder.path().join("image-that-crashes");
+    stories::bad_image().layout(&crashing).map_err(|error| not_started(&error))?;
     let mut text = String::from(
         "# a sandbox of STS, ECR, EKS, a registry, GitHub's API and a Kubernetes API, until Ctrl-C; for another shell:\n",
     );
@@ -74,9 +76,11 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     }
     text.push_str(&format!("export KUBECONFIG='{}'\n", kubeconfig.display()));
     text.push_str(&format!(
-        "# then, for example:\n#   aws ecr describe-repositories; kubectl -n demo get pods\n#   slipway ship --repository demo/web --cluster demo --namespace demo --workload deployment/web \\\n#     --commit {} --image {} --bake 1s\n",
+        "# then, for example:\n#   aws ecr describe-repositories; kubectl -n demo get pods\n#   slipway ship --repository demo/web --cluster demo --namespace demo --workload deployment/web \\\n#     --commit {} --image {} --bake 1s\n# and one whose program stops:\n#   --commit {} --image {}\n",
         stories::GOOD,
-        image.display()
+        image.display(),
+        stories::BAD,
+        crashing.display()
     ));
     let _ = voice.data(&text);
     let cancel = cancel::of_this_process().map_err(|error| not_started(&error))?;
