@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{self, Cluster, Live, Patch, PatchAnswer};
 use crate::error::{Code, Failure, quoted};
+use crate::github::api::Github;
 use crate::guard::Answer;
 use crate::inputs::{Inputs, Intent, Target};
 use crate::names::Digest;
@@ -12,7 +13,8 @@ use crate::plan::{self, ImageChange, Plan, Run, workload};
 use crate::publish::Published;
 use crate::record::{HighWater, Record};
 use crate::restore::{self, RestorePoint};
-use crate::survey::place::Place;
+use crate::survey::Reads;
+use crate::survey::place::{self, Place};
 
 /// How often somebody else may be faster before we give up.
 const ROUNDS: u32 = 5;
@@ -51,6 +53,8 @@ pub struct Gate<'a> {
     pub run: &'a Run,
     /// The cluster.
     pub cluster: &'a Cluster,
+    /// GitHub's API, to compare again where a newer commit came meanwhile.
+    pub github: Option<&'a Github>,
 }
 
 /// Clears the change, again after each conflict, a bounded number of times.
@@ -95,7 +99,14 @@ async fn refresh(gate: &Gate<'_>, place: &mut Place) -> Result<(), Failure> {
     let (sets, pods) = tokio::join!(gate.cluster.replica_sets(&live), gate.cluster.pods(&live));
     let sets = sets?;
     place.health = cluster::health(&live, &sets, &pods?);
-    place.record = Record::read(&live.annotations);
+    let record = Record::read(&live.annotations);
+    // What GitHub said was about the newest commit of then; about another it says nothing.
+    if record.newest_commit() != place.record.newest_commit() && ships(gate) {
+        let (commit, reads) = (Some(&gate.plan.commit), Reads::default());
+        place.compared =
+            place::compare(commit, &record, gate.github, &mut place.unseen, &reads).await;
+    }
+    place.record = record;
     place.live = live;
     place.sets = sets;
     Ok(())
@@ -164,7 +175,7 @@ fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>
 
 /// The stale guard once more: somebody may have shipped a newer commit while we pushed.
 fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
-    if gate.inputs.intent != Intent::Ship {
+    if !ships(gate) {
         return Ok(HighWater::Stays);
     }
     match workload::answer(&gate.plan.commit, place, gate.run) {
@@ -173,6 +184,10 @@ fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
         Answer::Refuse(failure) if gate.inputs.allows(failure.code) => Ok(HighWater::Stays),
         Answer::Refuse(failure) => Err(*failure),
     }
+}
+
+fn ships(gate: &Gate<'_>) -> bool {
+    gate.inputs.intent == Intent::Ship
 }
 
 fn no_image() -> Failure {

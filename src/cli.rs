@@ -158,7 +158,12 @@ async fn travel(
         Command::Status => history::status(&journey).await,
         Command::History => history::history(&journey).await,
         _ if inputs.identity.is_none() => pipeline::blind::plan(&journey).await,
-        _ => pipeline::run(&journey).await,
+        Command::Plan => pipeline::run(&journey).await,
+        _ => {
+            let outcome = pipeline::run(&journey).await;
+            pipeline::announce::announce(&journey, &outcome).await;
+            outcome
+        }
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Inputs {
     pub json: bool,
     /// Where the services are, if not where they always are.
     pub endpoints: Endpoints,
+    /// Where the Docker Engine is, if not where it always is.
+    pub docker_host: Option<String>,
 }
 
 /// Why inputs cannot be used: the block that is told, and the places to annotate.
@@ -147,6 +149,7 @@ impl Inputs {
             return Err(Refused { failure, places: Vec::new() });
         }
         inputs.endpoints = endpoints;
+        inputs.docker_host = environment.get("DOCKER_HOST").cloned();
         match credentials {
             Credentials::Given(identity) => inputs.identity = Some(identity),
             Credentials::None(_) if may_lack_credentials && command == Command::Plan => {}
@@ -203,6 +206,7 @@ fn fill(
         allow: reader.with("allow", typed::allowed).unwrap_or_default(),
         json: reader.switch("json"),
         endpoints: Endpoints::default(),
+        docker_host: None,
         region: region?,
     })
 }

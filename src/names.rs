@@ -468,16 +468,20 @@ impl fmt::Display for ImageRef {
 }
 
 /// The candidate that was most likely meant: at most a third of its letters away, by the
-/// Damerau-Levenshtein distance (a swap of neighbours is one slip, as in `regoin`).
+/// Damerau-Levenshtein distance (a swap of neighbours is one slip, as in `regoin`), or the same but
+/// for its path (`web` for `team/web`). A wrong guess is worse than none.
 #[must_use]
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.into_iter().map(|name| (slips(typed, name), name));
-    let (distance, name) = scored.min_by_key(|(distance, _)| *distance)?;
+    let last = |name: &str| name.rsplit('/').next().map(str::to_owned);
+    let away = |name: &str| if last(name) == last(typed) { 1 } else { slips(typed, name) };
+    let (distance, name) = candidates.into_iter().map(|name| (away(name), name)).min()?;
     (distance <= name.chars().count().div_ceil(3)).then_some(name)
 }
 
+/// Insertions, deletions, replacements and swaps of neighbours from one to the other, in any case.
 fn slips(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (a, b) = (letters(a), letters(b));
     let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
     for i in 1..=a.len() {
         let mut row = vec![i];
@@ -544,5 +548,9 @@ mod tests {
         assert_eq!(nearest("aws-regoin", ["aws-region", "cluster"]), Some("aws-region"));
         assert_eq!(nearest("clustr", ["aws-region", "cluster"]), Some("cluster"));
         assert_eq!(nearest("kubeconfig", ["aws-region", "cluster"]), None);
+        assert_eq!(nearest("PROD", ["prod", "staging"]), Some("prod"));
+        assert_eq!(nearest("web", ["prod", "team/web"]), Some("team/web"));
+        assert_eq!(nearest("order", ["order-backend", "order-frontend"]), None);
+        assert_eq!(nearest("prod", []), None);
     }
 }

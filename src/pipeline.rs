@@ -3,6 +3,7 @@
 //! Each step takes what the step before returned, so none can run early. Up to the write every `?`
 //! is a refusal; after it there is none.
 
+pub mod announce;
 pub mod blind;
 pub mod journey;
 pub mod rolling;

@@ -13,6 +13,9 @@ use crate::names::Digest;
 /// The prefix of every annotation that is ours.
 pub const PREFIX: &str = "slipway.dev/";
 
+/// What stands in place of a code where a person took a commit back.
+pub const BY_HAND: &str = "by hand";
+
 /// How many rollouts the history keeps.
 const KEPT: usize = 12;
 
@@ -136,6 +139,12 @@ impl Record {
         }
     }
 
+    /// The commit of the high-water mark.
+    #[must_use]
+    pub fn newest_commit(&self) -> Option<&str> {
+        self.newest.as_ref().map(|newest| newest.commit.as_str())
+    }
+
     /// Whether the workload still runs what this record says: else somebody else changed it since,
     /// and the record proves nothing about what is live.
     #[must_use]
@@ -172,6 +181,8 @@ impl Record {
         water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
+        // A run that had to write twice, its first answer lost, is one rollout.
+        history.retain(|entry| entry.mark.run != mark.run);
         history.insert(
             0,
             Entry {
@@ -229,7 +240,7 @@ impl Record {
             .iter_mut()
             .filter(|entry| Some(&entry.commit) == serving.as_ref() && entry.commit != commit)
         {
-            entry.fate = Fate::Withdrawn("by hand".into());
+            entry.fate = Fate::Withdrawn(BY_HAND.into());
         }
         taken_back.setting(commit, digest, mark, HighWater::Stays)
     }

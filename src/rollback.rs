@@ -171,7 +171,7 @@ impl Undo<'_> {
             };
             match deploy::write(write, self.target, self.cluster).await? {
                 Written::Rolling(back) => return Ok(Some(*back)),
-                Written::Clash => {}
+                Written::Clash | Written::Absent(_) => {}
                 Written::Refused(answer) => {
                     return Err(crate::clear::refusal(self.cluster, &patch, &answer));
                 }

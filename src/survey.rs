@@ -42,10 +42,12 @@ pub struct Facts {
     pub repository: Option<(Repository, RepositoryState)>,
     /// `host/name` of that repository, once it is there.
     pub uri: Option<ImageRef>,
-    /// Names near the repository's, where it is missing.
-    pub near_repositories: Vec<Repository>,
+    /// The refusal of a repository that is not there, with the nearest that is.
+    pub missing: Option<Failure>,
     /// The image that was given, opened.
     pub source: Option<Image>,
+    /// What was found where a Docker Engine should be; only looked for where no image is known.
+    pub engine: Option<String>,
     /// What ECR has under the commit's tag.
     pub held: Option<Held>,
     /// The workload and what is around it; absent with `until: push`.
@@ -145,13 +147,20 @@ pub async fn look(
             shelf.held = Some(earlier);
         }
     }
+    let has_image = shelf.source.is_some() || shelf.held.is_some() || !ships(inputs);
+    let engine = if has_image {
+        None
+    } else {
+        Some(crate::docker::look(inputs.docker_host.as_deref()).await)
+    };
     let facts = Facts {
         commit,
         caller,
         repository: shelf.repository,
         uri: shelf.uri,
-        near_repositories: shelf.near,
+        missing: shelf.missing,
         source: shelf.source,
+        engine,
         held: shelf.held,
         place,
         unseen,
@@ -178,7 +187,9 @@ async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Fai
     }
 }
 
-fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
+/// GitHub's API for the repository of this run; none off a runner.
+#[must_use]
+pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
     let context = context?;
     let repository = context.repository.as_deref()?;
     let url = inputs.endpoints.github.as_deref().unwrap_or(&context.api_url);

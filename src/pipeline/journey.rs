@@ -113,6 +113,12 @@ impl Halt {
         })
     }
 
+    /// What stopped it, in one clause.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.failures.first().map_or("", |failure| &failure.what)
+    }
+
     /// The push failed.
     #[must_use]
     pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {
@@ -196,7 +202,7 @@ impl Journey<'_> {
     pub fn start(&self, commit: Option<&Commit>) {
         let to = match &self.inputs.intent {
             Intent::Ship => commit.map(Commit::short),
-            Intent::Rollback(to) => Some(format!("to {}", to.as_str())),
+            Intent::Rollback(to) => Some(to.as_str().to_owned()),
         };
         let merge = self.context.and_then(|context| context.event.pull_request);
         self.report.say(Event::Started(Started {

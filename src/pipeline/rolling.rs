@@ -1,6 +1,8 @@
 //! From clearance to the end of the rollout. After the write nothing here returns early: every path
 //! ends in an outcome that says what runs.
 
+use std::time::Duration;
+
 use super::clear;
 use super::journey::{self, Halt, Journey, Now};
 use crate::clear::{Cleared, Gate};
@@ -24,6 +26,9 @@ use crate::watch::{End, Ended, Watch, Way};
 
 /// How often a clash at the write sends us back to clearance.
 const ROUNDS: u32 = 5;
+
+/// How long a cancelled run waits for an answer: a runner ends it after 7.5 s.
+const HURRY: Duration = Duration::from_secs(5);
 
 /// Everything a rollout is watched and undone with.
 struct Scene<'a> {
@@ -68,6 +73,7 @@ pub async fn out(
         published,
         run: &journey.run,
         cluster,
+        github: remotes.github.as_ref(),
     };
     let scene = Scene {
         journey,
@@ -132,22 +138,29 @@ impl Scene<'_> {
         }
     }
 
-    /// Clears and writes, again after a clash.
+    /// Clears and writes, again after a clash. Once the answer to a PATCH was lost, nothing that stops
+    /// us says "nothing was written" any more: that PATCH may still arrive.
     async fn write(&self, gate: &Gate<'_>, place: &mut Place) -> Result<Start, Box<Halt>> {
+        let mut lost = None;
+        match (self.rounds(gate, place, &mut lost).await, lost) {
+            (Err(halt), Some((from, why))) => {
+                let why = format!("{why}; it was not sent again: {}", halt.what());
+                Ok(Start::Unknown { from, why })
+            }
+            (started, _) => started,
+        }
+    }
+
+    async fn rounds(
+        &self,
+        gate: &Gate<'_>,
+        place: &mut Place,
+        lost: &mut Option<(String, String)>,
+    ) -> Result<Start, Box<Halt>> {
         for _ in 0..ROUNDS {
             let cleared = clear(self.journey, gate, place, self.published.wrote).await?;
-            let write = Write {
-                patch: &cleared.patch,
-                live: &cleared.live,
-                images: &cleared.images,
-                digests: &cleared.digests,
-                restore: cleared.restore.clone(),
-                from_label: &cleared.from_label,
-                run: &self.journey.run.mark.run,
-            };
             let begun = std::time::Instant::now();
-            let written = deploy::write(write, self.target, self.cluster).await;
-            match written.map_err(|failure| {
+            match self.send(&cleared).await.map_err(|failure| {
                 Halt::at_the_gate(failure, self.published.wrote, &Now::at(place))
             })? {
                 Written::Rolling(rollout) => {
@@ -155,6 +168,9 @@ impl Scene<'_> {
                     return Ok(Start::Rolling(rollout));
                 }
                 Written::Clash => {}
+                Written::Absent(why) => {
+                    lost.get_or_insert((cleared.from_label, why));
+                }
                 Written::Refused(answer) => {
                     let failure = crate::clear::refusal(self.cluster, &cleared.patch, &answer);
                     return Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)));
@@ -171,7 +187,33 @@ impl Scene<'_> {
         Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)))
     }
 
-    fn say_deployed(&self, rollout: &Rollout, cleared: &Cleared, took: std::time::Duration) {
+    /// Sends the PATCH. A cancel does not drop it, but waits for its answer only as long as a runner
+    /// leaves time to say what happened.
+    async fn send(&self, cleared: &Cleared) -> Result<Written, Failure> {
+        let write = Write {
+            patch: &cleared.patch,
+            live: &cleared.live,
+            images: &cleared.images,
+            digests: &cleared.digests,
+            restore: cleared.restore.clone(),
+            from_label: &cleared.from_label,
+            run: &self.journey.run.mark.run,
+        };
+        let hurried = async {
+            let signal = self.journey.cancel.raised().await;
+            tokio::time::sleep(HURRY).await;
+            signal
+        };
+        tokio::select! {
+            biased;
+            written = deploy::write(write, self.target, self.cluster) => written,
+            signal = hurried => {
+                Ok(Written::Unknown(format!("{}, before its answer came", signal.said())))
+            }
+        }
+    }
+
+    fn say_deployed(&self, rollout: &Rollout, cleared: &Cleared, took: Duration) {
         let (before, after) = rollout.generations;
         let text = if before == after {
             format!("generation {after}, unchanged: only annotations were set")

@@ -8,9 +8,7 @@ use crate::aws::{FoundRepository, RepositoryState};
 use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
 use crate::inputs::{Inputs, Intent};
-use crate::names::{
-    Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository, nearest,
-};
+use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository};
 use crate::registry::Held;
 use crate::survey::Facts;
 use crate::survey::platforms::{Needs, list};
@@ -101,7 +99,10 @@ pub fn wanted(inputs: &Inputs, facts: &Facts, draft: &mut Draft) -> Option<Wante
             (None, true)
         }
         RepositoryState::Missing => {
-            draft.refusals.push(missing_repository(inputs, facts, repository));
+            let missing = facts.missing.clone().into_iter();
+            draft.refusals.extend(missing.map(|failure| {
+                failure.next("or `create-repository: true`: immutable tags, scan on push")
+            }));
             return None;
         }
     };
@@ -131,25 +132,6 @@ struct Chosen {
     origin: Origin,
     has: Vec<Platform>,
     digests: Vec<Digest>,
-}
-
-fn missing_repository(inputs: &Inputs, facts: &Facts, repository: &Repository) -> Failure {
-    let near = nearest(repository.as_str(), facts.near_repositories.iter().map(Repository::as_str));
-    let mut failure =
-        Failure::new(Code::EcrMissing, format!("ECR has no repository `{repository}`")).why(
-            format!(
-                "DescribeRepositories in account {}, {}: RepositoryNotFound",
-                facts.caller.account, inputs.region
-            ),
-        );
-    failure = match near {
-        Some(near) => failure.next(format!("if `{near}` is meant, correct `repository`")),
-        None => failure.next("`create-repository: true` (immutable tags, scan on push), or"),
-    };
-    failure.next(format!(
-        "aws ecr create-repository --region {} --repository-name {repository} --image-tag-mutability IMMUTABLE",
-        inputs.region
-    ))
 }
 
 fn shipped(
@@ -280,9 +262,12 @@ fn nothing_to_ship(facts: &Facts, commit: &Commit) -> Failure {
             "ECR `{name}` has no tag {short}, `image` is empty, and this version builds no image itself"
         )
     };
-    Failure::new(Code::BuildEngine, format!("there is no image of {short}"))
-        .why(why)
-        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . && slipway ship --image image.tar")
+    let mut failure =
+        Failure::new(Code::BuildEngine, format!("there is no image of {short}")).why(why);
+    failure.why.extend(facts.engine.clone());
+    failure
+        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . \\")
+        .next("  && slipway ship --image image.tar")
 }
 
 /// A rollback's image: the commit as slipway recorded it, or its tag in ECR.

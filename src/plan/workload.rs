@@ -239,8 +239,13 @@ pub fn guards(
 }
 
 fn withdrawn(short: &str, code: &str) -> Failure {
+    let why = if code == crate::record::BY_HAND {
+        "a person took it back".to_owned()
+    } else {
+        format!("it ended with {code}")
+    };
     Failure::new(Code::ImageWithdrawn, format!("{short} was rolled back here before"))
-        .why(format!("it ended with {code}; the workload's annotations say so"))
+        .why(format!("{why}; the workload's annotations say so"))
         .next(format!(
             "push a fix; the same image ships again only with `allow: {}`",
             Code::ImageWithdrawn

@@ -208,7 +208,8 @@ fn group(group: &aws::NodeGroup) -> Group {
     }
 }
 
-async fn compare(
+/// How a commit stands to the newest one that slipway shipped there, by GitHub's word.
+pub async fn compare(
     commit: Option<&Commit>,
     record: &Record,
     github: Option<&Github>,

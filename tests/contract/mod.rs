@@ -3,3 +3,4 @@
 mod action;
 mod inputs;
 mod part;
+mod picture;

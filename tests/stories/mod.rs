@@ -1,3 +1,4 @@
 //! The stories: what is there, what is run, what is printed, how it ends, what is there afterwards.
 
+mod announced;
 mod first;
