@@ -2,6 +2,10 @@
 //! it instead; the rest of the file is left as it is.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// Tests run side by side, and one file may have two generated parts.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A file of the repository.
 pub fn file(name: &str) -> PathBuf {
@@ -10,6 +14,7 @@ pub fn file(name: &str) -> PathBuf {
 
 /// Fails unless the lines between `begin` and `end`, both whole lines, are `wanted`.
 pub fn is_generated(name: &str, begin: &str, end: &str, wanted: &str) {
+    let _turn = ONE_AT_A_TIME.lock();
     let text = std::fs::read_to_string(file(name)).unwrap();
     let (before, rest) = text.split_once(&format!("{begin}\n")).unwrap();
     let (part, after) = rest.split_once(&format!("{end}\n")).unwrap();
