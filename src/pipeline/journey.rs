@@ -41,6 +41,8 @@ pub struct Halt {
     failures: Vec<Failure>,
     now: String,
     serving: Option<String>,
+    /// It speaks against a plan that could be made.
+    planned: bool,
 }
 
 /// What serves, as it was last read.
@@ -75,8 +77,12 @@ impl Now {
         });
         let label =
             restore::label(commit.as_deref(), image.map_or("", String::as_str), digest.as_ref());
-        let verb = if health.ready == 0 { "is set" } else { "serves" };
-        Self { said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted), commit }
+        // Without a look at the pods there is the Deployment's own count, and no proof of what they run.
+        let counted = place.live.deployment.status.as_ref().and_then(|s| s.ready_replicas);
+        let counted = counted.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
+        let ready = if place.sees_pods { health.ready } else { counted };
+        let verb = if ready == 0 || !place.sees_pods { "is set" } else { "serves" };
+        Self { said: format!("{label} {verb}, {ready}/{} ready", health.wanted), commit }
     }
 }
 
@@ -89,6 +95,7 @@ impl Halt {
             failures: vec![failure],
             now: "not looked at".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -100,6 +107,7 @@ impl Halt {
             failures: vec![failure],
             now: "not visible".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -111,6 +119,7 @@ impl Halt {
             failures,
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: true,
         })
     }
 
@@ -122,6 +131,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 
@@ -134,6 +144,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 }
@@ -227,9 +238,9 @@ impl Journey<'_> {
     /// Tells every block of a halt; the first decides the outcome.
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
-        let Halt { ending, failures, now, serving } = halt;
-        let first = match (self.inputs.command, ending) {
-            (Command::Plan, Ending::Refused) => "nothing would be written",
+        let Halt { ending, failures, now, serving, planned } = halt;
+        let first = match self.inputs.command {
+            Command::Plan if planned => "nothing would be written",
             _ => first_words(ending),
         };
         let mut blocks: Vec<_> =
