@@ -3,5 +3,10 @@
 mod announced;
 mod first;
 mod guard;
+mod identity;
+mod image;
+mod inputs;
+mod plan;
 mod platform;
 mod refusals;
+mod rights;
