@@ -2,3 +2,4 @@
 
 mod announced;
 mod first;
+mod review;
