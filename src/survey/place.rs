@@ -203,14 +203,12 @@ async fn around(
         ..Evidence::default()
     };
     let record = Record::read(&live.annotations);
-    let mut health = cluster::health(&live, &sets, &pods);
-    if lacking.is_some() && (sets.is_empty() || pods.is_empty()) {
-        // Pods that may not be listed are not pods that are not ready: the workload counts them itself.
-        health = health.as_counted_by(&live);
-    }
+    let health = cluster::health(&live, &sets, &pods);
+    let unlisted = lacking.is_some() && (sets.is_empty() || pods.is_empty());
     let place = Place {
         info,
-        health,
+        // Pods that may not be listed are not pods that are not ready: the workload counts its own.
+        health: if unlisted { health.as_counted_by(&live) } else { health },
         live,
         sets,
         sees_pods,

@@ -11,6 +11,7 @@ mod plan;
 mod platform;
 mod races;
 mod refusals;
+mod review;
 mod rights;
 mod rollbacks;
 mod rollouts;
