@@ -2,3 +2,6 @@
 
 mod announced;
 mod first;
+mod guard;
+mod platform;
+mod refusals;
