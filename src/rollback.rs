@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, Live, Patch};
 use crate::deploy::{self, Rollout, Write, Written};
 use crate::error::{Code, Failure};
 use crate::inputs::Target;
-use crate::names::{Digest, Repository};
+use crate::names::{ImageRef, Repository};
 use crate::record::{Mark, Record};
 use crate::report::Reporter;
 use crate::restore::RestorePoint;
@@ -21,6 +21,9 @@ use crate::watch::{End, Watch, Way, evidence::Around};
 
 /// How often a clash is met by reading again.
 const ROUNDS: u32 = 5;
+
+/// How long ECR may take to say what it still has.
+const ECR: Duration = Duration::from_secs(5);
 
 /// How a rollback went.
 pub enum Back {
@@ -72,20 +75,17 @@ pub struct Undo<'a> {
     pub signals: u32,
 }
 
-/// Whether ECR still has every image of ours in a restore point; absent where that was not seen.
-pub async fn in_ecr(
-    aws: &Aws,
-    repository: Option<&Repository>,
-    point: &RestorePoint,
-) -> Option<bool> {
-    let repository = repository?;
-    let ours = point.images.iter().filter(|(_, image)| image.contains(&format!("/{repository}")));
-    let digests: Vec<Digest> =
-        ours.filter_map(|(name, _)| point.digests.get(name).cloned()).collect();
+/// Whether ECR still has every image of ours in a restore point; absent where that was not seen in
+/// time: nothing may hold up a rollback for long.
+pub async fn in_ecr(aws: &Aws, uri: Option<&ImageRef>, point: &RestorePoint) -> Option<bool> {
+    let uri = uri?;
+    let repository: Repository = uri.repository.parse().ok()?;
+    let digests = point.of_repository(uri);
     if digests.is_empty() {
         return point.in_ecr;
     }
-    let present = aws.present(repository, &digests).await.ok()?;
+    let asked = tokio::time::timeout(ECR, aws.present(&repository, &digests)).await;
+    let present = asked.ok()?.ok()?;
     Some(digests.iter().all(|digest| present.contains(digest)))
 }
 

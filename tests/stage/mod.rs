@@ -209,10 +209,29 @@ impl Stage {
         let mut run = Command::new(program());
         run.arg(command).current_dir(self.folder.path()).env_clear();
         run.envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);
+<<<<<<< HEAD
         for (name, value) in inputs {
             run.arg(format!("--{name}")).arg(value);
+=======
+        for (name, value) in &self.inputs {
+            run.arg(format!("--{name}={value}"));
+>>>>>>> main
         }
         run
+    }
+
+    /// Changes the running workload as another writer would.
+    pub fn written_by(self, manager: &str, patch: &Value) -> Self {
+        self.kube().write(manager, "Deployment", "shop", "web", patch).unwrap();
+        self
+    }
+
+    /// Writes a file into the story's folder.
+    pub fn holding(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
     }
 
     /// Runs a command with the story's inputs to its end.
@@ -336,6 +355,24 @@ impl Told {
     pub fn talk(&self) -> String {
         let watch = |line: &&str| !(line.starts_with("  +") && line.contains("/3 new"));
         self.err.lines().filter(watch).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Everything that is said beside the steps: blocks, what was not seen, the last line.
+    pub fn words(&self) -> String {
+        let said = |line: &&str| {
+            ["error[", "warning[", "notice[", "  why:", "  now:", "  next:", "        "]
+                .iter()
+                .chain(&["not seen", "shipped ", "unchanged"])
+                .any(|begin| line.starts_with(begin))
+        };
+        let all = format!("{}{}", self.out, self.err);
+        let lines: String = all.lines().filter(said).map(|line| format!("{line}\n")).collect();
+        format!("-> {}\n{lines}", self.exit)
+    }
+
+    /// The exit code and the blocks: what a refusal is to its reader.
+    pub fn refusal(&self) -> String {
+        format!("-> {}\n{}", self.exit, self.blocks())
     }
 
     /// The blocks alone: from the first `error[`, `warning[` or `notice[` on.

@@ -6,3 +6,6 @@ mod first;
 mod races;
 mod rollbacks;
 mod rollouts;
+mod guard;
+mod platform;
+mod refusals;
