@@ -35,6 +35,9 @@ pub struct Cleared {
     pub from_label: String,
     /// The ReplicaSet's pods or the images changed since the plan.
     pub changed: bool,
+    /// It was tried as a dry run. An admission webhook with side effects takes none, and is asked at
+    /// the write itself.
+    pub tried: bool,
 }
 
 /// What clearance needs to know, the same for every round.
@@ -68,6 +71,9 @@ pub async fn clear(gate: &Gate<'_>, place: &mut Place) -> Result<Cleared, Failur
         let cleared = judge(gate, place)?;
         match gate.cluster.try_patch(&cleared.patch).await? {
             PatchAnswer::Applied(_) => return Ok(cleared),
+            PatchAnswer::Refused(words) if takes_no_dry_run(&words) => {
+                return Ok(Cleared { tried: false, ..cleared });
+            }
             PatchAnswer::Conflict(why) | PatchAnswer::Lost(why) => conflict = why,
             refused => return Err(refusal(gate.cluster, &cleared.patch, &refused)),
         }
@@ -148,22 +154,24 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
     };
     let patch = Patch::images(&place.live, &images, &annotations)?;
-    let restore = restore::capture(&place.health, &targets, &place.record, &place.resolved).map(
-        |mut point| {
-            point.in_ecr = gate
-                .change
-                .restore
-                .as_ref()
-                .filter(|planned| planned.digests == point.digests)
-                .and_then(|planned| planned.in_ecr);
-            point
-        },
-    );
+    let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);
+    // The same image again: to put it back would be to write what just failed, and call it healthy.
+    let another = captured.filter(|point| !point.is_of(&images, &published.digests));
+    let restore = another.map(|mut point| {
+        point.in_ecr = gate
+            .change
+            .restore
+            .as_ref()
+            .filter(|planned| planned.digests == point.digests)
+            .and_then(|planned| planned.in_ecr);
+        point
+    });
     let changed =
         targets.iter().any(|target| gate.change.from.get(&target.name) != Some(&target.image));
     let digests = images.keys().map(|name| (name.clone(), published.digests.clone())).collect();
     let from_label = from_label(place, &targets, gate);
-    Ok(Cleared { patch, live: place.live.clone(), images, digests, restore, from_label, changed })
+    let live = place.live.clone();
+    Ok(Cleared { patch, live, images, digests, restore, from_label, changed, tried: true })
 }
 
 fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>) -> String {
@@ -188,6 +196,11 @@ fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
 
 fn ships(gate: &Gate<'_>) -> bool {
     gate.inputs.intent == Intent::Ship
+}
+
+/// The API server's words where a webhook has, or may have, side effects.
+fn takes_no_dry_run(words: &str) -> bool {
+    words.contains("does not support dry run")
 }
 
 fn no_image() -> Failure {

@@ -4,6 +4,7 @@
 //! all of them are told at once.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::path::Path;
 
 use super::config;
@@ -87,7 +88,7 @@ pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fau
     let mut faults = Vec::new();
     let mut flags = BTreeMap::new();
     let mut loose = Vec::new();
-    let mut words = words.iter();
+    let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         match word.strip_prefix("--") {
             _ if word == "-h" || word == "--help" => {
@@ -110,7 +111,7 @@ pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fau
 
 fn take_flag<'a>(
     flag: &str,
-    words: &mut impl Iterator<Item = &'a String>,
+    words: &mut Peekable<impl Iterator<Item = &'a String>>,
     flags: &mut BTreeMap<&'static str, String>,
     faults: &mut Vec<Fault>,
 ) {
@@ -135,7 +136,13 @@ fn take_flag<'a>(
             attached.or_else(|| words.next().cloned());
             faults.push(Fault::new(no_flag(input)));
         }
-        None => faults.push(Fault::new(unknown(name))),
+        None => {
+            // So here: what stands behind a slip in the name of a secret must not be shown.
+            if attached.is_none() {
+                words.next_if(|word| !word.starts_with("--"));
+            }
+            faults.push(Fault::new(unknown(name)));
+        }
     }
 }
 

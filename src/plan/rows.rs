@@ -81,10 +81,11 @@ fn image(wanted: &Wanted) -> String {
 
 fn changed(wanted: &Wanted, change: &ImageChange) -> String {
     let names: Vec<_> = change.containers.keys().map(|name| format!("`{name}`")).collect();
-    let containers = if names.len() == 1 { "container" } else { "containers" };
+    let (containers, run) =
+        if names.len() == 1 { ("container", "runs") } else { ("containers", "run") };
     if change.unchanged {
         return format!(
-            "none: {containers} {} already run {}",
+            "none: {containers} {} already {run} {}",
             names.join(", "),
             wanted.commit.short()
         );

@@ -54,7 +54,7 @@ fn row(line: &str, at: usize) -> String {
     let width = text.chars().count() * COLUMN;
     let left = MARGIN + indent * COLUMN;
     format!(
-        "<text x=\"{left}\" y=\"{at}\" textLength=\"{width}\" lengthAdjust=\"spacingAndGlyphs\"><tspan fill=\"{first}\">{}</tspan><tspan fill=\"{rest}\">{}</tspan></text>\n",
+        "<text x=\"{left}\" y=\"{at}\" textLength=\"{width}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\"><tspan fill=\"{first}\">{}</tspan><tspan fill=\"{rest}\">{}</tspan></text>\n",
         escaped(head),
         escaped(tail)
     )

@@ -40,7 +40,7 @@ fn first_image() -> Image {
     Image::new("linux/arm64", "one")
 }
 
-/// The image whose program stops.
+/// The image of the commit whose program stops.
 pub(super) fn bad_image() -> Image {
     Image::new("linux/arm64", "three")
 }
