@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{self, Cluster, Live, Patch, PatchAnswer};
 use crate::error::{Code, Failure, quoted};
+use crate::github::api::Github;
 use crate::guard::Answer;
 use crate::inputs::{Inputs, Intent, Target};
 use crate::names::Digest;
@@ -12,7 +13,8 @@ use crate::plan::{self, ImageChange, Plan, Run, workload};
 use crate::publish::Published;
 use crate::record::{HighWater, Record};
 use crate::restore::{self, RestorePoint};
-use crate::survey::place::Place;
+use crate::survey::Reads;
+use crate::survey::place::{self, Place};
 
 /// How often somebody else may be faster before we give up.
 const ROUNDS: u32 = 5;
@@ -33,6 +35,9 @@ pub struct Cleared {
     pub from_label: String,
     /// The ReplicaSet's pods or the images changed since the plan.
     pub changed: bool,
+    /// It was tried as a dry run. An admission webhook with side effects takes none, and is asked at
+    /// the write itself.
+    pub tried: bool,
 }
 
 /// What clearance needs to know, the same for every round.
@@ -51,6 +56,8 @@ pub struct Gate<'a> {
     pub run: &'a Run,
     /// The cluster.
     pub cluster: &'a Cluster,
+    /// GitHub's API, to compare again where a newer commit came meanwhile.
+    pub github: Option<&'a Github>,
 }
 
 /// Clears the change, again after each conflict, a bounded number of times.
@@ -64,6 +71,9 @@ pub async fn clear(gate: &Gate<'_>, place: &mut Place) -> Result<Cleared, Failur
         let cleared = judge(gate, place)?;
         match gate.cluster.try_patch(&cleared.patch).await? {
             PatchAnswer::Applied(_) => return Ok(cleared),
+            PatchAnswer::Refused(words) if takes_no_dry_run(&words) => {
+                return Ok(Cleared { tried: false, ..cleared });
+            }
             PatchAnswer::Conflict(why) | PatchAnswer::Lost(why) => conflict = why,
             refused => return Err(refusal(gate.cluster, &cleared.patch, &refused)),
         }
@@ -95,7 +105,14 @@ async fn refresh(gate: &Gate<'_>, place: &mut Place) -> Result<(), Failure> {
     let (sets, pods) = tokio::join!(gate.cluster.replica_sets(&live), gate.cluster.pods(&live));
     let sets = sets?;
     place.health = cluster::health(&live, &sets, &pods?);
-    place.record = Record::read(&live.annotations);
+    let record = Record::read(&live.annotations);
+    // What GitHub said was about the newest commit of then; about another it says nothing.
+    if record.newest_commit() != place.record.newest_commit() && ships(gate) {
+        let (commit, reads) = (Some(&gate.plan.commit), Reads::default());
+        place.compared =
+            place::compare(commit, &record, gate.github, &mut place.unseen, &reads).await;
+    }
+    place.record = record;
     place.live = live;
     place.sets = sets;
     Ok(())
@@ -137,22 +154,24 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
     };
     let patch = Patch::images(&place.live, &images, &annotations)?;
-    let restore = restore::capture(&place.health, &targets, &place.record, &place.resolved).map(
-        |mut point| {
-            point.in_ecr = gate
-                .change
-                .restore
-                .as_ref()
-                .filter(|planned| planned.digests == point.digests)
-                .and_then(|planned| planned.in_ecr);
-            point
-        },
-    );
+    let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);
+    // The same image again: to put it back would be to write what just failed, and call it healthy.
+    let another = captured.filter(|point| !point.is_of(&images, &published.digests));
+    let restore = another.map(|mut point| {
+        point.in_ecr = gate
+            .change
+            .restore
+            .as_ref()
+            .filter(|planned| planned.digests == point.digests)
+            .and_then(|planned| planned.in_ecr);
+        point
+    });
     let changed =
         targets.iter().any(|target| gate.change.from.get(&target.name) != Some(&target.image));
     let digests = images.keys().map(|name| (name.clone(), published.digests.clone())).collect();
     let from_label = from_label(place, &targets, gate);
-    Ok(Cleared { patch, live: place.live.clone(), images, digests, restore, from_label, changed })
+    let live = place.live.clone();
+    Ok(Cleared { patch, live, images, digests, restore, from_label, changed, tried: true })
 }
 
 fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>) -> String {
@@ -164,7 +183,7 @@ fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>
 
 /// The stale guard once more: somebody may have shipped a newer commit while we pushed.
 fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
-    if gate.inputs.intent != Intent::Ship {
+    if !ships(gate) {
         return Ok(HighWater::Stays);
     }
     match workload::answer(&gate.plan.commit, place, gate.run) {
@@ -173,6 +192,15 @@ fn still_newest(gate: &Gate<'_>, place: &Place) -> Result<HighWater, Failure> {
         Answer::Refuse(failure) if gate.inputs.allows(failure.code) => Ok(HighWater::Stays),
         Answer::Refuse(failure) => Err(*failure),
     }
+}
+
+fn ships(gate: &Gate<'_>) -> bool {
+    gate.inputs.intent == Intent::Ship
+}
+
+/// The API server's words where a webhook has, or may have, side effects.
+fn takes_no_dry_run(words: &str) -> bool {
+    words.contains("does not support dry run")
 }
 
 fn no_image() -> Failure {

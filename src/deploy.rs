@@ -43,6 +43,8 @@ pub enum Written {
     Rolling(Box<Rollout>),
     /// Somebody was faster: clear again.
     Clash,
+    /// The answer was lost and it is not there yet: clear again, but it may still come.
+    Absent(String),
     /// The server said no at the last moment, and nothing was written.
     Refused(PatchAnswer),
     /// The answer was lost and the workload cannot be read: either may run.
@@ -85,12 +87,30 @@ pub async fn write(
         PatchAnswer::Conflict(_) => Ok(Written::Clash),
         PatchAnswer::Lost(why) => Ok(match read_back(target, cluster, write.run, &why).await {
             Found::Ours(patched) => {
-                Written::Rolling(Box::new(rollout(write, patched, begun, patched_at)))
+                let mut found = rollout(write, patched, begun, patched_at);
+                found.believe_only_ours();
+                Written::Rolling(Box::new(found))
             }
-            Found::Others => Written::Clash,
+            Found::Others => Written::Absent(why),
             Found::Nothing(why) => Written::Unknown(why),
         }),
         refused => Ok(Written::Refused(refused)),
+    }
+}
+
+impl Rollout {
+    /// Read back, the workload may carry a later change than ours under our annotation: another
+    /// image than we wrote is somebody's then, and the watch has to see it as that.
+    fn believe_only_ours(&mut self) {
+        let live = Live::of((*self.patched).clone());
+        let whole = self
+            .ours
+            .images
+            .iter()
+            .all(|(name, image)| live.container(name).is_some_and(|c| c.image == *image));
+        if !whole {
+            self.ours.generation = self.generations.0;
+        }
     }
 }
 

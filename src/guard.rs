@@ -7,6 +7,7 @@ use crate::error::{Code, Failure};
 use crate::github::api::Ancestry;
 use crate::names::CommitSha;
 use crate::record::{HighWater, Mark, Newest};
+use crate::restore::short_commit;
 
 /// How the commit to ship stands to the newest one shipped, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,11 +114,13 @@ pub struct Asking<'a> {
 /// Judges a standing.
 #[must_use]
 pub fn answer(standing: &Standing, newest: Option<&Newest>, asking: &Asking<'_>) -> Answer {
-    let Some(newest) = newest else { return Answer::Pass(HighWater::Proven) };
-    let high = &newest.commit[..newest.commit.len().min(7)];
+    // Nothing to come after: an order is not proven by there being none.
+    let Some(newest) = newest else { return Answer::Pass(HighWater::Unproven) };
+    let high = short_commit(&newest.commit);
     let ours = asking.short;
     match standing {
-        Standing::First | Standing::Ahead(_) => Answer::Pass(HighWater::Proven),
+        Standing::First => Answer::Pass(HighWater::Unproven),
+        Standing::Ahead(_) => Answer::Pass(HighWater::Proven),
         Standing::Same => Answer::Pass(HighWater::Stays),
         Standing::Behind(proof) => Answer::Refuse(Box::new(
             Failure::new(
@@ -173,11 +176,7 @@ fn shipped(newest: &Newest, asking: &Asking<'_>) -> String {
         .ago
         .as_ref()
         .map_or_else(|| format!("at {}", newest.mark.at), |ago| format!("{ago} ago"));
-    format!(
-        "{} shipped {} {ago}",
-        newest.mark.shown(),
-        &newest.commit[..newest.commit.len().min(7)]
-    )
+    format!("{} shipped {} {ago}", newest.mark.shown(), short_commit(&newest.commit))
 }
 
 #[cfg(test)]
@@ -259,6 +258,20 @@ mod tests {
             ),
             Standing::Same
         );
+    }
+
+    #[test]
+    fn a_mangled_commit_in_an_annotation_is_told_and_not_cut_in_a_letter() {
+        let newest = Newest { commit: "세이프웨이".into(), ..newest() };
+        let asking = Asking { short: "3f2a91c", is_rerun: false, ago: None };
+        let Answer::Warn(failure) = answer(&Standing::Unknown, Some(&newest), &asking) else {
+            panic!("no warning");
+        };
+        assert_eq!(
+            failure.what,
+            "nothing tells whether 3f2a91c is newer than 세이프웨이, the newest commit shipped here"
+        );
+        assert_eq!(answer(&Standing::First, None, &asking), Answer::Pass(HighWater::Unproven));
     }
 
     #[test]

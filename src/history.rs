@@ -5,10 +5,9 @@ use serde::Serialize;
 use crate::error::Unseen;
 use crate::names::{Digest, Platform, Repository};
 use crate::pipeline::journey::{Halt, Journey};
-use crate::plan;
 use crate::record::{Entry, Fate};
 use crate::report::{Event, Outcome, figures};
-use crate::restore::{self, short_commit};
+use crate::restore::short_commit;
 use crate::survey::place::Place;
 use crate::survey::platforms::list;
 use crate::survey::{self, Facts};
@@ -44,11 +43,8 @@ struct Status {
 /// Answers `status`.
 pub async fn status(journey: &Journey<'_>) -> Outcome {
     answered(journey, |facts, place, rows| {
-        let container = place.live.containers.iter().find(|c| !c.init);
-        let digest = container.and_then(|c| plan::workload::running(place, &c.name));
-        let commit =
-            digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
-        let image = container.map_or("", |c| c.image.as_str());
+        let serving = place.serving();
+        let (label, digest) = (serving.label(), serving.digest);
         let current = rows.iter().find(|row| Some(&row.digest) == digest.as_ref()).cloned();
         let status = Status {
             target: place.live.path(),
@@ -58,8 +54,8 @@ pub async fn status(journey: &Journey<'_>) -> Outcome {
                 .as_ref()
                 .map(|t| t.cluster.to_string())
                 .unwrap_or_default(),
-            serves: restore::label(commit.as_deref(), image, digest.as_ref()),
-            commit,
+            serves: label,
+            commit: serving.commit,
             platforms: facts.serving_platforms(),
             digest,
             ready: place.health.ready,
@@ -100,14 +96,7 @@ async fn answered(
             let (lines, value) = answer(&facts, place, &rows);
             let command = journey.inputs.command.word().to_owned();
             journey.report.say(Event::Answered { command, lines, answer: value });
-            let serving = place
-                .live
-                .containers
-                .iter()
-                .find(|c| !c.init)
-                .and_then(|c| plan::workload::running(place, &c.name));
-            let serving =
-                serving.and_then(|digest| place.record.commit_of(&digest).map(str::to_owned));
+            let serving = place.serving().commit;
             Outcome {
                 serving,
                 ..crate::pipeline::journey::outcome(crate::error::Ending::Unchanged)
@@ -118,8 +107,9 @@ async fn answered(
 
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let (facts, remotes) =
-        survey::look(journey.inputs, None, aws, journey.context).await.map_err(Halt::unseen)?;
+    let looking = survey::look(journey.inputs, None, aws, journey.context);
+    let looked = journey.cancel.unless(looking).await.map_err(crate::pipeline::cancelled)?;
+    let (facts, remotes) = looked.map_err(Halt::unseen)?;
     let mut present = None;
     if let (Some(place), Some((repository, _))) = (&facts.place, &facts.repository) {
         present = present_of(place, repository, &remotes.aws)
@@ -147,9 +137,7 @@ async fn present_of(
 /// The history as it holds now: the entry whose image is live serves; the newest healthy one behind
 /// it is what a rollback by hand would go back to.
 fn rows(place: &Place, present: Option<&[Digest]>) -> Vec<Row> {
-    let live = place.live.containers.iter().find_map(|c| {
-        plan::workload::running(place, &c.name).filter(|d| place.record.describes(Some(d)))
-    });
+    let live = place.serving().digest;
     let mut serving = None;
     let mut restore = None;
     let mut rows = Vec::new();

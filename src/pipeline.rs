@@ -106,15 +106,20 @@ pub(crate) async fn clear(
     } else {
         "unchanged since the plan"
     };
+    let tried = if cleared.tried {
+        "dry run accepted"
+    } else {
+        "no dry run: an admission webhook does not support one"
+    };
     journey.report.say(Event::StepDone {
         step: Step::Clear,
         took: begun.elapsed(),
-        text: format!("{since}, dry run accepted"),
+        text: format!("{since}, {tried}"),
     });
     Ok(cleared)
 }
 
-fn cancelled(signal: Signal) -> Box<Halt> {
+pub(crate) fn cancelled(signal: Signal) -> Box<Halt> {
     Halt::before_reads(cancel_failure(signal))
 }
 

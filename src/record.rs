@@ -139,6 +139,12 @@ impl Record {
         }
     }
 
+    /// The commit of the high-water mark.
+    #[must_use]
+    pub fn newest_commit(&self) -> Option<&str> {
+        self.newest.as_ref().map(|newest| newest.commit.as_str())
+    }
+
     /// Whether the workload still runs what this record says: else somebody else changed it since,
     /// and the record proves nothing about what is live.
     #[must_use]
@@ -175,6 +181,8 @@ impl Record {
         water: HighWater,
     ) -> Annotations {
         let mut history = self.history.clone();
+        // A run that had to write twice, its first answer lost, is one rollout.
+        history.retain(|entry| entry.mark.run != mark.run);
         history.insert(
             0,
             Entry {
@@ -214,7 +222,13 @@ impl Record {
         } else {
             Fate::Failed(code.to_string())
         };
-        let mut set = write(&self.with_fate(failed_run, &fate, None));
+        let mut history = self.with_fate(failed_run, &fate, None);
+        // Going back by hand failed: what was withdrawn for it serves again, and is withdrawn no more.
+        let again = |entry: &&mut Entry| {
+            Some(entry.commit.as_str()) == commit && entry.fate == Fate::Withdrawn(BY_HAND.into())
+        };
+        history.iter_mut().filter(again).for_each(|entry| entry.fate = Fate::Healthy);
+        let mut set = write(&history);
         set.insert(format!("{PREFIX}run"), format!("{}-back", mark.run));
         set.insert(format!("{PREFIX}commit"), commit.unwrap_or_default().into());
         set.insert(format!("{PREFIX}digest"), digest.map_or_else(String::new, ToString::to_string));
@@ -317,6 +331,28 @@ mod tests {
         );
         assert_eq!(record.commit_of(&bad), Some("bbbbbbb2"));
         assert_eq!(record.run.as_deref(), Some("2.1-back"));
+    }
+
+    #[test]
+    fn a_way_back_that_fails_leaves_what_serves_again_as_it_was() {
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let steps = |mut notes: Annotations, runs: [(&str, &str, &Digest); 2]| {
+            for (run, commit, digest) in runs {
+                let water = HighWater::Proven;
+                let set = Record::read(&notes).setting(commit, digest, &mark(run), water);
+                notes = applied(notes, set);
+            }
+            notes
+        };
+        let notes = steps(Annotations::new(), [("1.1", "old", &old), ("2.1", "new", &new)]);
+        let set = Record::read(&notes).going_back("old", &old, &mark("3.1"));
+        let notes = applied(notes, set);
+        assert_eq!(Record::read(&notes).withdrawn("new", None), Some("by hand"));
+        let record = Record::read(&notes);
+        let set = record.restoring("3.1", Code::CrashExit, Some("new"), Some(&new), &mark("3.1"));
+        let record = Record::read(&applied(notes, set));
+        assert_eq!(record.withdrawn("new", None), None);
+        assert_eq!(record.withdrawn("old", None), Some("SW-CRASH-EXIT"));
     }
 
     #[test]

@@ -42,6 +42,26 @@ impl RestorePoint {
     pub fn digest(&self) -> Option<&Digest> {
         self.digests.values().next()
     }
+
+    /// Whether it is what is written anyway: the same strings, or pods that run the same image.
+    #[must_use]
+    pub fn is_of(&self, images: &BTreeMap<String, String>, digests: &[Digest]) -> bool {
+        let runs = |name: &String| self.digests.get(name).is_some_and(|d| digests.contains(d));
+        self.images.iter().all(|(name, image)| images.get(name) == Some(image) || runs(name))
+    }
+
+    /// The digests of those images that are in this very repository, `host/name`: another account's
+    /// repository may have the same name, and another name may begin with it.
+    #[must_use]
+    pub fn of_repository(&self, uri: &ImageRef) -> Vec<Digest> {
+        let there = |image: &str| {
+            image.parse::<ImageRef>().is_ok_and(|image| {
+                image.registry == uri.registry && image.repository == uri.repository
+            })
+        };
+        let ours = self.images.iter().filter(|(_, image)| there(image));
+        ours.filter_map(|(name, _)| self.digests.get(name).cloned()).collect()
+    }
 }
 
 /// Captures the restore point: the last revision that completed, if ready pods prove one.
@@ -62,14 +82,12 @@ pub fn capture(
         digests.extend(running.map(|digest| (target.name.clone(), digest)));
     }
     let first = targets.first()?;
+    // What is put back names it, not what stood there: `latest` may be another image by now.
+    let label_of = images.get(&first.name)?;
     let commit =
         digests.get(&first.name).and_then(|digest| record.commit_of(digest)).map(str::to_owned);
     Some(RestorePoint {
-        label: label(
-            commit.as_deref(),
-            revision.images.get(&first.name)?,
-            digests.get(&first.name),
-        ),
+        label: label(commit.as_deref(), label_of, digests.get(&first.name)),
         images,
         digests,
         commit,
@@ -148,6 +166,30 @@ mod tests {
         let pinned = format!("{HOST}:v1@{runs}");
         assert_eq!(spelled(&pinned, Some(&moved), &resolved(&moved)), pinned);
         assert_eq!(spelled("nginx:1.24.0", Some(&runs), &Resolved::new()), "nginx:1.24.0");
+    }
+
+    #[test]
+    fn only_images_of_this_very_repository_are_looked_for_in_it() {
+        let image = |reference: &str| (reference.to_owned(), format!("{reference}:v1"));
+        let names = [HOST, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web-admin", "nginx"];
+        let other = "210987654321.dkr.ecr.eu-west-1.amazonaws.com/web";
+        let all: Vec<_> = names.iter().copied().chain([other]).collect();
+        let point = RestorePoint {
+            images: all.iter().map(|name| image(name)).collect(),
+            digests: all.iter().map(|n| ((*n).to_owned(), Digest::of(n.as_bytes()))).collect(),
+            commit: None,
+            label: String::new(),
+            ready: 3,
+            wanted: 3,
+            in_ecr: None,
+            revision: 17,
+        };
+        assert!(point.is_of(&point.images, &[]));
+        let none = BTreeMap::new();
+        assert!(!point.is_of(&none, &[Digest::of(HOST.as_bytes())]));
+        let every: Vec<_> = point.digests.values().cloned().collect();
+        assert!(point.is_of(&none, &every));
+        assert_eq!(point.of_repository(&HOST.parse().unwrap()), [Digest::of(HOST.as_bytes())]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, Live, Patch};
 use crate::deploy::{self, Rollout, Write, Written};
 use crate::error::{Code, Failure};
 use crate::inputs::Target;
-use crate::names::{Digest, Repository};
+use crate::names::{ImageRef, Repository};
 use crate::record::{Mark, Record};
 use crate::report::Reporter;
 use crate::restore::RestorePoint;
@@ -21,6 +21,9 @@ use crate::watch::{End, Watch, Way, evidence::Around};
 
 /// How often a clash is met by reading again.
 const ROUNDS: u32 = 5;
+
+/// How long ECR may take to say what it still has.
+const ECR: Duration = Duration::from_secs(5);
 
 /// How a rollback went.
 pub enum Back {
@@ -42,6 +45,8 @@ pub enum Back {
     },
     /// It was not written: the cluster refuses it or does not answer.
     NotWritten(Box<Failure>),
+    /// It was sent and its answer lost: either may be set.
+    Lost(Box<Failure>),
     /// Somebody else changed the workload first.
     Taken,
     /// A cancel came while it was watched: it is set, and goes on.
@@ -70,20 +75,17 @@ pub struct Undo<'a> {
     pub signals: u32,
 }
 
-/// Whether ECR still has every image of ours in a restore point; absent where that was not seen.
-pub async fn in_ecr(
-    aws: &Aws,
-    repository: Option<&Repository>,
-    point: &RestorePoint,
-) -> Option<bool> {
-    let repository = repository?;
-    let ours = point.images.iter().filter(|(_, image)| image.contains(&format!("/{repository}")));
-    let digests: Vec<Digest> =
-        ours.filter_map(|(name, _)| point.digests.get(name).cloned()).collect();
+/// Whether ECR still has every image of ours in a restore point; absent where that was not seen in
+/// time: nothing may hold up a rollback for long.
+pub async fn in_ecr(aws: &Aws, uri: Option<&ImageRef>, point: &RestorePoint) -> Option<bool> {
+    let uri = uri?;
+    let repository: Repository = uri.repository.parse().ok()?;
+    let digests = point.of_repository(uri);
     if digests.is_empty() {
         return point.in_ecr;
     }
-    let present = aws.present(repository, &digests).await.ok()?;
+    let asked = tokio::time::timeout(ECR, aws.present(&repository, &digests)).await;
+    let present = asked.ok()?.ok()?;
     Some(digests.iter().all(|digest| present.contains(digest)))
 }
 
@@ -91,11 +93,11 @@ impl Undo<'_> {
     /// Puts the restore point of a rollout back.
     pub async fn restore(&self, rollout: &Rollout, point: &RestorePoint, around: &Around) -> Back {
         let begun = Instant::now();
-        let written = match self.write(rollout, point).await {
-            Ok(written) => written,
-            Err(failure) => return Back::NotWritten(Box::new(failure)),
+        let back = match self.write(rollout, point).await {
+            Ok(back) => back,
+            Err(back) => return back,
         };
-        let Some(back) = written else { return Back::Taken };
+        let around = &around.back_at(point);
         let watch = Watch {
             cluster: self.cluster,
             patience: Patience { bake: Duration::ZERO, ..self.patience },
@@ -134,27 +136,19 @@ impl Undo<'_> {
     }
 
     /// Writes it, as long as the workload still is what our own PATCH made it.
-    async fn write(
-        &self,
-        rollout: &Rollout,
-        point: &RestorePoint,
-    ) -> Result<Option<Rollout>, Failure> {
+    async fn write(&self, rollout: &Rollout, point: &RestorePoint) -> Result<Rollout, Back> {
         let run = format!("{}-back", self.mark.run);
+        let mut sent = None;
         for _ in 0..ROUNDS {
-            let live = self.cluster.workload(&self.target.namespace, &self.target.workload).await?;
-            if !still_ours(&live, rollout) {
-                return Ok(None);
+            let read = self.cluster.workload(&self.target.namespace, &self.target.workload).await;
+            let live = read.map_err(|failure| missed(failure, sent.as_deref()))?;
+            let arrived = sent.is_some() && is_set(&live, &run, &point.images);
+            if !still_ours(&live, rollout) && !arrived {
+                return Err(Back::Taken);
             }
-            let record = Record::read(&live.annotations);
-            let digest = point.digest();
-            let set = record.restoring(
-                &self.mark.run,
-                self.code,
-                point.commit.as_deref(),
-                digest,
-                self.mark,
-            );
-            let patch = Patch::images(&live, &point.images, &set)?;
+            let set = self.annotations(&live, point);
+            let patch = Patch::images(&live, &point.images, &set)
+                .map_err(|failure| missed(failure, sent.as_deref()))?;
             let digests: BTreeMap<_, _> = point
                 .digests
                 .iter()
@@ -169,35 +163,62 @@ impl Undo<'_> {
                 from_label: self.commit,
                 run: &run,
             };
-            match deploy::write(write, self.target, self.cluster).await? {
-                Written::Rolling(back) => return Ok(Some(*back)),
+            let written = deploy::write(write, self.target, self.cluster).await;
+            match written.map_err(|failure| missed(failure, sent.as_deref()))? {
+                Written::Rolling(back) => return Ok(*back),
                 Written::Clash => {}
+                Written::Absent(why) => sent = Some(why),
                 Written::Refused(answer) => {
-                    return Err(crate::clear::refusal(self.cluster, &patch, &answer));
+                    let failure = crate::clear::refusal(self.cluster, &patch, &answer);
+                    return Err(missed(failure, sent.as_deref()));
                 }
                 Written::Unknown(why) => {
-                    return Err(Failure::new(
-                        Code::RestoreFailed,
-                        "the answer to the rollback was lost",
-                    )
-                    .why(why));
+                    let what = "the answer to the rollback was lost";
+                    let failure = Failure::new(Code::RestoreFailed, what).why(why);
+                    return Err(Back::Lost(Box::new(failure)));
                 }
             }
         }
-        Err(Failure::new(
-            Code::RestoreFailed,
-            "the workload is changed faster than it can be patched",
-        ))
+        let what = "the workload is changed faster than it can be patched";
+        Err(missed(Failure::new(Code::RestoreFailed, what), sent.as_deref()))
+    }
+
+    fn annotations(&self, live: &Live, point: &RestorePoint) -> BTreeMap<String, String> {
+        Record::read(&live.annotations).restoring(
+            &self.mark.run,
+            self.code,
+            point.commit.as_deref(),
+            point.digest(),
+            self.mark,
+        )
     }
 }
 
+/// It was not written, unless an answer was lost before: then it may still be.
+fn missed(failure: Failure, sent: Option<&str>) -> Back {
+    match sent {
+        Some(why) => Back::Lost(Box::new(failure.why(why))),
+        None => Back::NotWritten(Box::new(failure)),
+    }
+}
+
+/// What our PATCH made of it: its own answer tells, since a webhook may have rewritten our image.
 fn still_ours(live: &Live, rollout: &Rollout) -> bool {
-    let same_run =
-        Record::read(&live.annotations).run.as_deref() == Some(rollout.ours.run.as_str());
-    let same_images = rollout
-        .ours
-        .images
-        .iter()
-        .all(|(name, image)| live.container(name).is_some_and(|c| c.image == *image));
-    live.uid == rollout.ours.uid && same_run && same_images
+    let Rollout { ours, generations, .. } = rollout;
+    let patched = Live::of((*rollout.patched).clone());
+    let whole = ours.generation == generations.1;
+    let made = |name: &String, image: &String| {
+        let answered = patched.container(name).filter(|_| whole);
+        answered.map_or_else(|| image.clone(), |container| container.image.clone())
+    };
+    let images = ours.images.iter().map(|(name, image)| (name.clone(), made(name, image)));
+    live.uid == ours.uid && is_set(live, &ours.run, &images.collect())
+}
+
+fn is_set(live: &Live, run: &str, images: &BTreeMap<String, String>) -> bool {
+    let same_run = Record::read(&live.annotations).run.as_deref() == Some(run);
+    same_run
+        && images
+            .iter()
+            .all(|(name, image)| live.container(name).is_some_and(|c| c.image == *image))
 }

@@ -42,8 +42,8 @@ pub struct Facts {
     pub repository: Option<(Repository, RepositoryState)>,
     /// `host/name` of that repository, once it is there.
     pub uri: Option<ImageRef>,
-    /// Names near the repository's, where it is missing.
-    pub near_repositories: Vec<Repository>,
+    /// The refusal of a repository that is not there, with the nearest that is.
+    pub missing: Option<Failure>,
     /// The image that was given, opened.
     pub source: Option<Image>,
     /// What was found where a Docker Engine should be; only looked for where no image is known.
@@ -137,7 +137,7 @@ pub async fn look(
         place.map_or((None, None), |(place, cluster)| (Some(place), Some(cluster)));
     if let Some(place) = &mut place {
         unseen.append(&mut place.unseen);
-        let repository = shelf.repository.as_ref().map(|(name, _)| name);
+        let repository = shelf.repository.as_ref().map(|(name, _)| name).zip(shelf.uri.as_ref());
         place
             .look_at_live_images(&aws, shelf.registry.as_ref(), repository, &mut unseen, &reads)
             .await;
@@ -158,7 +158,7 @@ pub async fn look(
         caller,
         repository: shelf.repository,
         uri: shelf.uri,
-        near_repositories: shelf.near,
+        missing: shelf.missing,
         source: shelf.source,
         engine,
         held: shelf.held,

@@ -36,6 +36,8 @@ pub struct World {
     pub password_life: Duration,
     /// Whether repository URIs name this listener instead of the ECR host, for `docker push`.
     pub loopback_uris: bool,
+    /// Another registry that GetAuthorizationToken names in this one's place: scheme and host.
+    pub registry: Option<String>,
     /// The EKS cluster as AWS sees it.
     pub cluster: Cluster,
     /// The Kubernetes API behind it.
@@ -194,6 +196,7 @@ impl Default for World {
             mounting: false,
             password_life: Duration::from_secs(12 * 60 * 60),
             loopback_uris: false,
+            registry: None,
             cluster: Cluster::new("demo", &account),
             kube: crate::cluster::empty(),
             github: GitHub::new("demo/web"),

@@ -11,10 +11,10 @@ use base64::prelude::BASE64_STANDARD;
 use secrecy::SecretString;
 use serde::Serialize;
 
+use super::Aws;
 use super::fault::Fault;
-use super::{Aws, near};
 use crate::error::{Code, Failure, Unseen};
-use crate::names::{ImageRef, Repository, Tag};
+use crate::names::{ImageRef, Repository, Tag, nearest};
 
 /// What DescribeRepositories says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -256,7 +256,7 @@ fn missing(
             let line = format!("not seen: {} ({})", unseen.what, unseen.because);
             return failure.why(line).next(create(repository, region));
         }
-        Ok(names) => near::nearest(repository.as_str(), names.iter().map(Repository::as_str)),
+        Ok(names) => nearest(repository.as_str(), names.iter().map(Repository::as_str)),
     };
     match near {
         Some(near) => failure

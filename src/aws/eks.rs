@@ -13,9 +13,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::fault::Fault;
-use super::{Aws, arn, near};
+use super::{Aws, arn};
 use crate::error::{Code, Failure, Unseen};
-use crate::names::{Account, Cluster, Platform};
+use crate::names::{Account, Cluster, Platform, nearest};
 
 /// Node groups that are described at a time: EKS allows few requests a second.
 const AT_ONCE: usize = 4;
@@ -246,7 +246,7 @@ fn missing(cluster: &Cluster, region: &str, others: &Result<Vec<String>, Unseen>
     let shown: Vec<_> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > 5 { ", ..." } else { "" };
     let failure = failure.why(format!("there are {}{more}", shown.join(", ")));
-    match near::nearest(cluster.as_str(), names.iter().map(String::as_str)) {
+    match nearest(cluster.as_str(), names.iter().map(String::as_str)) {
         Some(near) => failure.next(format!("set `cluster: {near}`")),
         None => failure.next("check `cluster` and `aws-region`"),
     }

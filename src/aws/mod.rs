@@ -11,7 +11,6 @@ mod ecr;
 mod eks;
 mod fault;
 mod images;
-mod near;
 mod oidc;
 mod sts;
 mod token;

@@ -3,10 +3,9 @@
 //! Pure. An answer is never guessed: nothing or several candidates are a failure that lists them.
 
 use crate::error::{Code, Failure};
-use crate::names::{Container, ImageRef, Repository};
+use crate::names::{Container, ImageRef, Repository, nearest};
 
 use super::live::{Live, LiveContainer};
-use super::near::near;
 
 /// The containers that run images of `repository` on the ECR host `registry`, or the one that is named.
 ///
@@ -69,8 +68,10 @@ pub(super) fn unknown(live: &Live, name: &str) -> Failure {
         format!("`{}` has no container `{name}`", live.path()),
     );
     let names: Vec<String> = live.containers.iter().map(|c| c.name.clone()).collect();
-    listed(live, failure)
-        .next(format!("`container: {}`", near(name, &names).map_or("NAME", String::as_str)))
+    listed(live, failure).next(format!(
+        "`container: {}`",
+        nearest(name, names.iter().map(String::as_str)).unwrap_or("NAME")
+    ))
 }
 
 fn nothing(live: &Live, registry: &str, repository: &Repository) -> Failure {

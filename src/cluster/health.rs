@@ -66,6 +66,14 @@ impl Health {
     pub fn is_well(&self) -> bool {
         self.rolling.is_none() && self.ready >= self.wanted
     }
+
+    /// With the controller's own numbers: for those who may not list its ReplicaSets or pods.
+    #[must_use]
+    pub fn as_counted_by(self, live: &Live) -> Self {
+        let ready = live.deployment.status.as_ref().and_then(|status| status.ready_replicas);
+        let ready = u32::try_from(ready.unwrap_or_default()).unwrap_or_default();
+        Self { ready, rolling: None, ..self }
+    }
 }
 
 /// Reads the health of a workload from its ReplicaSets and pods; those of others are left out.

@@ -15,7 +15,6 @@ pub mod health;
 pub mod landing;
 mod lines;
 pub mod live;
-mod near;
 pub mod owners;
 pub mod patch;
 pub mod reads;

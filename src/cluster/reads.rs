@@ -15,9 +15,8 @@ use kube::core::subresource::LogParams;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Failure, Unseen, one_line};
-use crate::names::{Kind, Namespace, Workload};
+use crate::names::{Kind, Namespace, Workload, nearest};
 
-use super::near::near;
 use super::rights::{GET_DEPLOYMENTS, LIST_PODS, LIST_REPLICA_SETS, Right};
 use super::wire::{Ask, Repeat};
 use super::wrong::{Doing, Wrong};
@@ -75,7 +74,7 @@ impl Cluster {
                 .why(format!("namespace `{namespace}` has none, or is not there"))
                 .next("kubectl get deployments --all-namespaces");
         }
-        let close = near(&workload.name, &names);
+        let close = nearest(&workload.name, names.iter().map(String::as_str));
         let shown: Vec<_> = names.iter().take(10).map(|n| format!("`{n}`")).collect();
         let more = if names.len() > shown.len() { ", ..." } else { "" };
         let failure = failure.why(format!("it has {}{more}", shown.join(", ")));

@@ -14,7 +14,6 @@ use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
 use crate::publish::Published;
 use crate::report::{Event, Outcome, Reporter, Started, figures};
-use crate::restore;
 use crate::survey::{self, Facts, place::Place};
 
 /// What a run has from its beginning to its end.
@@ -61,28 +60,17 @@ impl Now {
     /// From the workload: the label of what its ready pods run, and how many are ready.
     #[must_use]
     pub fn at(place: &Place) -> Self {
-        let health = &place.health;
-        let serving = health.completed.as_ref().or(health.current.as_ref());
-        // The container that slipway wrote, or the first that is not an init container.
-        let container = place.live.containers.iter().find(|c| !c.init);
-        let digest = container.and_then(|c| {
-            let runs =
-                serving.and_then(|revision| revision.digests.get(&c.name)?.iter().next().cloned());
-            runs.or_else(|| restore::pinned(&c.image))
-        });
-        let commit =
-            digest.as_ref().and_then(|digest| place.record.commit_of(digest)).map(str::to_owned);
-        let image = container.and_then(|c| {
-            serving.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
-        });
-        let label =
-            restore::label(commit.as_deref(), image.map_or("", String::as_str), digest.as_ref());
+        let (health, serving) = (&place.health, place.serving());
+        let label = serving.label();
         // Without a look at the pods there is the Deployment's own count, and no proof of what they run.
         let counted = place.live.deployment.status.as_ref().and_then(|s| s.ready_replicas);
         let counted = counted.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
         let ready = if place.sees_pods { health.ready } else { counted };
         let verb = if ready == 0 || !place.sees_pods { "is set" } else { "serves" };
-        Self { said: format!("{label} {verb}, {ready}/{} ready", health.wanted), commit }
+        Self {
+            said: format!("{label} {verb}, {ready}/{} ready", health.wanted),
+            commit: serving.commit,
+        }
     }
 }
 
@@ -121,6 +109,12 @@ impl Halt {
             serving: now.commit.clone(),
             planned: true,
         })
+    }
+
+    /// What stopped it, in one clause.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.failures.first().map_or("", |failure| &failure.what)
     }
 
     /// The push failed.

@@ -1,6 +1,8 @@
 //! From clearance to the end of the rollout. After the write nothing here returns early: every path
 //! ends in an outcome that says what runs.
 
+use std::time::Duration;
+
 use super::clear;
 use super::journey::{self, Halt, Journey, Now};
 use crate::clear::{Cleared, Gate};
@@ -24,6 +26,9 @@ use crate::watch::{End, Ended, Watch, Way};
 
 /// How often a clash at the write sends us back to clearance.
 const ROUNDS: u32 = 5;
+
+/// How long a cancelled run waits for an answer: a runner ends it after 7.5 s.
+const HURRY: Duration = Duration::from_secs(5);
 
 /// Everything a rollout is watched and undone with.
 struct Scene<'a> {
@@ -68,6 +73,7 @@ pub async fn out(
         published,
         run: &journey.run,
         cluster,
+        github: remotes.github.as_ref(),
     };
     let scene = Scene {
         journey,
@@ -132,22 +138,29 @@ impl Scene<'_> {
         }
     }
 
-    /// Clears and writes, again after a clash.
+    /// Clears and writes, again after a clash. Once the answer to a PATCH was lost, nothing that stops
+    /// us says "nothing was written" any more: that PATCH may still arrive.
     async fn write(&self, gate: &Gate<'_>, place: &mut Place) -> Result<Start, Box<Halt>> {
+        let mut lost = None;
+        match (self.rounds(gate, place, &mut lost).await, lost) {
+            (Err(halt), Some((from, why))) => {
+                let why = format!("{why}; it was not sent again: {}", halt.what());
+                Ok(Start::Unknown { from, why })
+            }
+            (started, _) => started,
+        }
+    }
+
+    async fn rounds(
+        &self,
+        gate: &Gate<'_>,
+        place: &mut Place,
+        lost: &mut Option<(String, String)>,
+    ) -> Result<Start, Box<Halt>> {
         for _ in 0..ROUNDS {
             let cleared = clear(self.journey, gate, place, self.published.wrote).await?;
-            let write = Write {
-                patch: &cleared.patch,
-                live: &cleared.live,
-                images: &cleared.images,
-                digests: &cleared.digests,
-                restore: cleared.restore.clone(),
-                from_label: &cleared.from_label,
-                run: &self.journey.run.mark.run,
-            };
             let begun = std::time::Instant::now();
-            let written = deploy::write(write, self.target, self.cluster).await;
-            match written.map_err(|failure| {
+            match self.send(&cleared).await.map_err(|failure| {
                 Halt::at_the_gate(failure, self.published.wrote, &Now::at(place))
             })? {
                 Written::Rolling(rollout) => {
@@ -155,6 +168,9 @@ impl Scene<'_> {
                     return Ok(Start::Rolling(rollout));
                 }
                 Written::Clash => {}
+                Written::Absent(why) => {
+                    lost.get_or_insert((cleared.from_label, why));
+                }
                 Written::Refused(answer) => {
                     let failure = crate::clear::refusal(self.cluster, &cleared.patch, &answer);
                     return Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)));
@@ -171,7 +187,33 @@ impl Scene<'_> {
         Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)))
     }
 
-    fn say_deployed(&self, rollout: &Rollout, cleared: &Cleared, took: std::time::Duration) {
+    /// Sends the PATCH. A cancel does not drop it, but waits for its answer only as long as a runner
+    /// leaves time to say what happened.
+    async fn send(&self, cleared: &Cleared) -> Result<Written, Failure> {
+        let write = Write {
+            patch: &cleared.patch,
+            live: &cleared.live,
+            images: &cleared.images,
+            digests: &cleared.digests,
+            restore: cleared.restore.clone(),
+            from_label: &cleared.from_label,
+            run: &self.journey.run.mark.run,
+        };
+        let hurried = async {
+            let signal = self.journey.cancel.raised().await;
+            tokio::time::sleep(HURRY).await;
+            signal
+        };
+        tokio::select! {
+            biased;
+            written = deploy::write(write, self.target, self.cluster) => written,
+            signal = hurried => {
+                Ok(Written::Unknown(format!("{}, before its answer came", signal.said())))
+            }
+        }
+    }
+
+    fn say_deployed(&self, rollout: &Rollout, cleared: &Cleared, took: Duration) {
         let (before, after) = rollout.generations;
         let text = if before == after {
             format!("generation {after}, unchanged: only annotations were set")
@@ -226,6 +268,11 @@ impl Scene<'_> {
             return self.shipped(&ended, proof).await;
         }
         let undone = if decided == Move::Undo { self.undo(&ended, signals).await } else { None };
+        if undone.as_ref().is_some_and(|undone| matches!(undone.back, Back::Taken))
+            && let Some(newer) = self.overtaken(&ended).await
+        {
+            return self.finish(self.words().changed(&ended, &newer, true), None);
+        }
         let in_ecr = undone.as_ref().and_then(|undone| undone.in_ecr);
         let serving = undone
             .as_ref()
@@ -242,19 +289,36 @@ impl Scene<'_> {
             End::Ready(_) => Close { ending: Ending::Bug, told: None },
         };
         if let (Ending::Cancelled, None) = (close.ending, &serving) {
-            self.mark(&Fate::Unwatched).await;
+            self.mark(&Fate::Unwatched, Duration::from_secs(2)).await;
         }
         self.finish(close, serving)
+    }
+
+    /// The change that kept us from going back, if it is a newer commit of slipway's: then the failure
+    /// of ours is of no more account.
+    async fn overtaken(&self, ended: &Ended) -> Option<Change> {
+        let read = self.cluster.workload(&self.target.namespace, &self.target.workload).await;
+        let live = read.ok().filter(|live| live.uid == ended.rollout.ours.uid)?;
+        let change = Change {
+            images: live.containers.iter().map(|c| (c.name.clone(), c.image.clone())).collect(),
+            annotations: live.annotations.clone(),
+            manager: None,
+            generation: live.generation,
+            at: ended.rollout.begun.elapsed(),
+        };
+        self.proven_newer(&change).await.then_some(change)
     }
 
     /// Puts the restore point back, after asking ECR whether it still has it.
     async fn undo(&self, ended: &Ended, signals: u32) -> Option<Undone> {
         let point = ended.rollout.restore.clone()?;
-        let repository = self.plan.image().map(|image| &image.repository);
-        let in_ecr = rollback::in_ecr(&self.remotes.aws, repository, &point).await;
-        let code = match &ended.end {
-            End::Failed(failed) => failed.failure.code,
-            _ => Code::RunCancelled,
+        let uri = self.published.images.values().next().map(|image| &image.uri);
+        let in_ecr = rollback::in_ecr(&self.remotes.aws, uri, &point).await;
+        // The signal that asks for this rollback does not end its watch; one that came since a failure
+        // was being explained does.
+        let (code, signals) = match &ended.end {
+            End::Failed(failed) => (failed.failure.code, signals),
+            _ => (Code::RunCancelled, self.journey.cancel.count()),
         };
         let undo = Undo {
             cluster: self.cluster,
@@ -265,7 +329,7 @@ impl Scene<'_> {
             patience: self.plan.policy.patience,
             report: self.journey.report,
             cancel: self.journey.cancel,
-            signals: signals.max(self.journey.cancel.count()),
+            signals,
         };
         let back = undo.restore(&ended.rollout, &point, &self.around).await;
         if let Back::Serves { took, progress, .. } = &back {
@@ -325,7 +389,7 @@ impl Scene<'_> {
                 digest,
             });
         }
-        self.mark(&Fate::Healthy).await;
+        self.mark(&Fate::Healthy, Duration::from_secs(20)).await;
         let took = figures::took(self.journey.begun.elapsed());
         let line = match &self.journey.inputs.intent {
             Intent::Ship => format!("shipped {} to {} in {took}", self.commit, self.path),
@@ -347,27 +411,36 @@ impl Scene<'_> {
 
     /// Writes on the workload how our rollout ended. It is a convenience for the history: nothing
     /// depends on it, so that it is said and left where it cannot be written.
-    async fn mark(&self, fate: &Fate) {
+    async fn mark(&self, fate: &Fate, at_most: Duration) {
+        let why = match tokio::time::timeout(at_most, self.try_to_mark(fate)).await {
+            Ok(None) => return,
+            Ok(Some(why)) => why,
+            Err(_) => format!("no answer in {}", figures::setting(at_most)),
+        };
+        self.journey.report.say(Event::NotSeen(Unseen::new(
+            "history",
+            format!("how this rollout ended was not written: {why}"),
+        )));
+    }
+
+    /// Why it could not be written, if it could not.
+    async fn try_to_mark(&self, fate: &Fate) -> Option<String> {
         let run = &self.journey.run.mark.run;
-        let why = match self.cluster.workload(&self.target.namespace, &self.target.workload).await {
+        match self.cluster.workload(&self.target.namespace, &self.target.workload).await {
             Ok(live) if Record::read(&live.annotations).run.as_ref() == Some(run) => {
                 let revision = live.revision.map(|n| n.to_string());
                 let set = Record::read(&live.annotations).ending(run, fate, revision.as_deref());
                 let patch =
                     Patch::annotations(&live, &format!("{}run", crate::record::PREFIX), &set);
                 match self.cluster.patch(&patch).await {
-                    Ok(crate::cluster::PatchAnswer::Applied(_)) => return,
-                    Ok(_) => "the patch was not taken".to_owned(),
-                    Err(failure) => failure.what,
+                    Ok(crate::cluster::PatchAnswer::Applied(_)) => None,
+                    Ok(_) => Some("the patch was not taken".to_owned()),
+                    Err(failure) => Some(failure.what),
                 }
             }
-            Ok(_) => return,
-            Err(failure) => failure.what,
-        };
-        self.journey.report.say(Event::NotSeen(Unseen::new(
-            "history",
-            format!("how this rollout ended was not written: {why}"),
-        )));
+            Ok(_) => None,
+            Err(failure) => Some(failure.what),
+        }
     }
 
     fn finish(&self, close: Close, serving: Option<String>) -> Outcome {

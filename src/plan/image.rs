@@ -8,9 +8,7 @@ use crate::aws::{FoundRepository, RepositoryState};
 use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
 use crate::inputs::{Inputs, Intent};
-use crate::names::{
-    Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository, nearest,
-};
+use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository};
 use crate::registry::Held;
 use crate::survey::Facts;
 use crate::survey::platforms::{Needs, list};
@@ -101,7 +99,10 @@ pub fn wanted(inputs: &Inputs, facts: &Facts, draft: &mut Draft) -> Option<Wante
             (None, true)
         }
         RepositoryState::Missing => {
-            draft.refusals.push(missing_repository(inputs, facts, repository));
+            let missing = facts.missing.clone().into_iter();
+            draft.refusals.extend(missing.map(|failure| {
+                failure.next("or `create-repository: true`: immutable tags, scan on push")
+            }));
             return None;
         }
     };
@@ -133,25 +134,6 @@ struct Chosen {
     digests: Vec<Digest>,
 }
 
-fn missing_repository(inputs: &Inputs, facts: &Facts, repository: &Repository) -> Failure {
-    let near = nearest(repository.as_str(), facts.near_repositories.iter().map(Repository::as_str));
-    let mut failure =
-        Failure::new(Code::EcrMissing, format!("ECR has no repository `{repository}`")).why(
-            format!(
-                "DescribeRepositories in account {}, {}: RepositoryNotFound",
-                facts.caller.account, inputs.region
-            ),
-        );
-    failure = match near {
-        Some(near) => failure.next(format!("if `{near}` is meant, correct `repository`")),
-        None => failure.next("`create-repository: true` (immutable tags, scan on push), or"),
-    };
-    failure.next(format!(
-        "aws ecr create-repository --region {} --repository-name {repository} --image-tag-mutability IMMUTABLE",
-        inputs.region
-    ))
-}
-
 fn shipped(
     inputs: &Inputs,
     facts: &Facts,
@@ -168,8 +150,10 @@ fn shipped(
         (Some(image), Some(held)) if held.manifest.digest == image.root.digest => {
             Ok(reuse(commit, held))
         }
-        (Some(image), Some(_))
-            if commit.dirty && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag())) =>
+        (Some(image), Some(held))
+            if commit.dirty
+                && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag()))
+                && !is_needed(&held.manifest.digest, facts) =>
         {
             Ok(take(commit, image))
         }
@@ -180,6 +164,18 @@ fn shipped(
         }
         (None, _) => Err(Box::new(nothing_to_ship(facts, &commit))),
     }
+}
+
+/// Whether pods run this image or a rollback would restore it: without a tag, ECR's lifecycle rules
+/// take it away.
+fn is_needed(digest: &Digest, facts: &Facts) -> bool {
+    let Some(place) = &facts.place else { return false };
+    let set = place.live.containers.iter().map(|container| &container.image);
+    let completed = place.health.completed.iter();
+    let runs = completed.clone().flat_map(|revision| revision.digests.values().flatten());
+    let images = completed.flat_map(|revision| revision.images.values());
+    let named = set.chain(images).filter_map(|image| crate::restore::pinned(image));
+    runs.cloned().chain(named).any(|needed| needed == *digest)
 }
 
 fn take(commit: Commit, image: &Image) -> Chosen {
@@ -214,14 +210,19 @@ fn conflict(
     let tag = commit.short();
     let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
     let kind = if immutable { "immutable tag" } else { "tag" };
-    Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
+    let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
         .why(format!(
             "ECR has {}, `{}` is {}",
             held.manifest.digest.short(),
             image.shown,
             image.root.digest.short()
-        ))
-        .next("leave out `image` to deploy the one in ECR, or ship a new commit")
+        ));
+    if commit.dirty && !immutable {
+        return failure
+            .why("a tag is not taken from an image that serves or that a rollback restores")
+            .next("commit the change, and ship that commit");
+    }
+    failure.next("leave out `image` to deploy the one in ECR, or ship a new commit")
 }
 
 /// An image under the commit's tag is taken only for what its labels say it is.

@@ -82,17 +82,8 @@ pub fn running(place: &Place, container: &str) -> Option<Digest> {
 
 fn in_ecr(point: &restore::RestorePoint, place: &Place, facts: &Facts) -> Option<bool> {
     let present = place.present.as_ref()?;
-    let (repository, _) = facts.repository.as_ref()?;
-    let ours = |name: &String| {
-        let image = point.images.get(name).and_then(|image| image.parse::<ImageRef>().ok());
-        image.is_some_and(|image| {
-            image.registry.is_some() && image.repository == repository.as_str()
-        })
-    };
-    let mut wanted =
-        point.digests.iter().filter(|(name, _)| ours(name)).map(|(_, digest)| digest).peekable();
-    wanted.peek()?;
-    Some(wanted.all(|digest| present.contains(digest)))
+    let wanted = point.of_repository(facts.uri.as_ref()?);
+    (!wanted.is_empty()).then(|| wanted.iter().all(|digest| present.contains(digest)))
 }
 
 /// Everything about the workload that makes a write wrong, or worth a warning.
@@ -227,7 +218,8 @@ pub fn guards(
     {
         draft.object(inputs, withdrawn(&wanted.commit.short(), code));
     }
-    if inputs.intent != Intent::Ship {
+    // What serves already is not written again, so that nothing older can come by it.
+    if inputs.intent != Intent::Ship || change.unchanged {
         return;
     }
     match answer(&wanted.commit, place, run) {

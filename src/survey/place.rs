@@ -9,11 +9,11 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::aws::{self, Aws, Caller, ClusterInfo};
-use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, Token};
+use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Token};
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::{Ancestry, Github};
 use crate::inputs::{Inputs, Target};
-use crate::names::{Commit, Digest, ImageRef, Repository};
+use crate::names::{Commit, Container, Digest, ImageRef, Repository};
 use crate::record::Record;
 use crate::registry::{Reference, Registry};
 use crate::restore::Resolved;
@@ -49,6 +49,28 @@ pub struct Place {
     pub node_role: Option<String>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
+    /// The container that the inputs name.
+    pub named: Option<Container>,
+    /// The repository whose image the run is about.
+    pub repository: Option<Repository>,
+}
+
+/// What serves in the container that a run is about.
+pub struct Serving {
+    /// The commit, where slipway shipped it.
+    pub commit: Option<String>,
+    /// The image as it is written.
+    pub image: String,
+    /// The digest that its pods run, or that it names.
+    pub digest: Option<Digest>,
+}
+
+impl Serving {
+    /// As people read it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        crate::restore::label(self.commit.as_deref(), &self.image, self.digest.as_ref())
+    }
 }
 
 /// Reads the workload's side; none where the run has no target.
@@ -73,6 +95,8 @@ pub async fn look(
         Err(failure) => return Err(way_in(aws, caller, target, failure).await),
     };
     let (mut place, record) = around(aws, &cluster, target, info, live, reads).await?;
+    place.named.clone_from(&target.container);
+    place.repository.clone_from(&inputs.repository);
     place.compared = compare(commit, &record, github, &mut place.unseen, reads).await;
     place.record = record;
     Ok(Some((place, cluster)))
@@ -179,9 +203,12 @@ async fn around(
         ..Evidence::default()
     };
     let record = Record::read(&live.annotations);
+    let health = cluster::health(&live, &sets, &pods);
+    let unlisted = lacking.is_some() && (sets.is_empty() || pods.is_empty());
     let place = Place {
         info,
-        health: cluster::health(&live, &sets, &pods),
+        // Pods that may not be listed are not pods that are not ready: the workload counts its own.
+        health: if unlisted { health.as_counted_by(&live) } else { health },
         live,
         sets,
         sees_pods,
@@ -193,6 +220,8 @@ async fn around(
         present: None,
         node_role: groups.and_then(|groups| groups.into_iter().find_map(|group| group.node_role)),
         unseen,
+        named: None,
+        repository: None,
     };
     Ok((place, record))
 }
@@ -212,7 +241,8 @@ fn group(group: &aws::NodeGroup) -> Group {
     }
 }
 
-async fn compare(
+/// How a commit stands to the newest one that slipway shipped there, by GitHub's word.
+pub async fn compare(
     commit: Option<&Commit>,
     record: &Record,
     github: Option<&Github>,
@@ -232,18 +262,54 @@ async fn compare(
 }
 
 impl Place {
+    /// What serves: the last revision that completed, which is not what is set while a rollout is under
+    /// way; what is set where that cannot be told.
+    #[must_use]
+    pub fn serving(&self) -> Serving {
+        let revision = self.health.completed.as_ref().or(self.health.current.as_ref());
+        let container = self.container();
+        let image = container.and_then(|c| {
+            revision.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
+        });
+        let runs = |c: &LiveContainer| revision?.digests.get(&c.name)?.iter().next().cloned();
+        let digest = image
+            .and_then(|image| crate::restore::pinned(image))
+            .or_else(|| container.and_then(runs));
+        let commit = digest.as_ref().and_then(|digest| self.record.commit_of(digest));
+        Serving {
+            commit: commit.map(str::to_owned),
+            image: image.cloned().unwrap_or_default(),
+            digest,
+        }
+    }
+
+    /// The container that the run is about: the named one, else the one that runs an image of ours,
+    /// else the first. A sidecar may well stand before it.
+    #[must_use]
+    pub fn container(&self) -> Option<&LiveContainer> {
+        let named = self.named.as_ref().and_then(|name| self.live.container(name.as_str()));
+        let ours = |container: &&LiveContainer| {
+            let image = container.image.parse::<ImageRef>().ok();
+            image.is_some_and(|i| {
+                self.repository.as_ref().is_some_and(|r| *i.repository == *r.as_str())
+            })
+        };
+        let mut main = self.live.containers.iter().filter(|container| !container.init);
+        named.or_else(|| main.clone().find(ours)).or_else(|| main.next())
+    }
+
     /// Asks ECR about the images that stand in the workload: what their tags name now, what they run
     /// on, and whether they are still there.
     pub async fn look_at_live_images(
         &mut self,
         aws: &Aws,
         registry: Option<&Registry>,
-        repository: Option<&Repository>,
+        repository: Option<(&Repository, &ImageRef)>,
         unseen: &mut Vec<Unseen>,
         reads: &Reads,
     ) {
-        let (Some(registry), Some(repository)) = (registry, repository) else { return };
-        let ours = self.images_of(repository);
+        let (Some(registry), Some((repository, uri))) = (registry, repository) else { return };
+        let ours = self.images_of(uri);
         for (image, reference) in &ours {
             if let (None, Some(tag)) = (&reference.digest, &reference.tag) {
                 reads.add(1);
@@ -272,7 +338,7 @@ impl Place {
     }
 
     /// Images of this repository that stand in the workload or in the revision a rollback would restore.
-    fn images_of(&self, repository: &Repository) -> BTreeMap<String, ImageRef> {
+    fn images_of(&self, uri: &ImageRef) -> BTreeMap<String, ImageRef> {
         let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
         let live = self.live.containers.iter().map(|container| &container.image);
         let parsed = live
@@ -280,7 +346,7 @@ impl Place {
             .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
         parsed
             .filter(|(_, reference)| {
-                reference.registry.is_some() && reference.repository == repository.as_str()
+                reference.registry == uri.registry && reference.repository == uri.repository
             })
             .collect()
     }

@@ -20,8 +20,8 @@ pub struct Shelf {
     pub repository: Option<(Repository, RepositoryState)>,
     /// `host/name`, by the repository's own word or by that of the login.
     pub uri: Option<ImageRef>,
-    /// Names near it, where it is missing.
-    pub near: Vec<Repository>,
+    /// The refusal where it is not there.
+    pub missing: Option<Failure>,
     /// Its registry, unless it is missing.
     pub registry: Option<Registry>,
     /// What the commit's tag names.
@@ -65,7 +65,7 @@ async fn ecr(
     let mut shelf = Shelf {
         repository: None,
         uri: None,
-        near: Vec::new(),
+        missing: None,
         registry: None,
         held: None,
         source: None,
@@ -77,7 +77,7 @@ async fn ecr(
     match &state {
         RepositoryState::Missing => {
             reads.add(1);
-            shelf.near = aws.repositories().await.unwrap_or_default();
+            shelf.missing = Some(aws.repository_missing(name).await);
         }
         RepositoryState::Found(_) | RepositoryState::NotSeen(_) => {
             let (registry, host) = registry(aws, name).await?;

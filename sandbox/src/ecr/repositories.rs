@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use super::{named, not_found, page, seconds};
 use crate::access::{self, Principal, Refusal};
 use crate::sandbox::State;
-use crate::world::{Repository, World};
+use crate::world::{Repository, World, hold};
 
 /// GetAuthorizationToken.
 pub(super) fn token(state: &State, who: Principal) -> Value {
     let (password, until) = access::password(state, who);
+    let other = hold(&state.world).registry.clone();
     json!({ "authorizationData": [{
         "authorizationToken": BASE64_STANDARD.encode(format!("AWS:{password}")),
         "expiresAt": seconds(until),
-        "proxyEndpoint": state.url(),
+        "proxyEndpoint": other.unwrap_or_else(|| state.url()),
     }] })
 }
 

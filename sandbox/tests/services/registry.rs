@@ -67,6 +67,15 @@ fn error(reply: &Reply) -> String {
 }
 
 #[tokio::test]
+async fn the_login_names_another_registry_when_the_world_has_one() {
+    let world = World { registry: Some("http://127.0.0.1:5000".into()), ..World::default() };
+    let sandbox = Sandbox::start(world).await.unwrap();
+    let reply = Signer::of(&sandbox).ecr(&sandbox, "GetAuthorizationToken", &json!({})).await;
+    let named = &reply.json()["authorizationData"][0]["proxyEndpoint"];
+    assert_eq!(*named, "http://127.0.0.1:5000");
+}
+
+#[tokio::test]
 async fn an_image_is_pushed_and_read_back_byte_for_byte() {
     let registry = Registry::of(World::default()).await;
     let (config, layer) = (registry.blob("{}").await, registry.blob("layer").await);

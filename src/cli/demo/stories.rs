@@ -27,7 +27,7 @@ pub(super) const FIRST: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
 /// The good commit.
 pub(super) const GOOD: &str = "5e6f7a8b9c0d1e2f3041526374859607a8b9c0d1";
 /// The commit whose program stops.
-const BAD: &str = "9c0d1e2f30415263748596a7b8c9d0e1f2a3b4c5";
+pub(super) const BAD: &str = "9c0d1e2f30415263748596a7b8c9d0e1f2a3b4c5";
 
 const SPEED: f64 = 5.0;
 
@@ -40,7 +40,8 @@ fn first_image() -> Image {
     Image::new("linux/arm64", "one")
 }
 
-fn bad_image() -> Image {
+/// The image of the commit whose program stops.
+pub(super) fn bad_image() -> Image {
     Image::new("linux/arm64", "three")
 }
 
