@@ -206,7 +206,34 @@ async fn each_action_of_ecr_that_reads_is_told_by_its_weight() {
     {
         all += &without(&format!("ecr:{action}")).await;
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @r#"
+    ecr:GetAuthorizationToken -> 3
+    error[SW-ECR-403]: nothing was written: user `demo` may not `ecr:GetAuthorizationToken`
+      why:  `ecr:GetAuthorizationToken` answered 400 AccessDeniedException: "no identity-based policy allows the ecr:GetAuthorizationToken action"
+      now:  not visible
+      next: add to the policies of user `demo`:
+            {"Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:DescribeRepositories -> 0
+    not seen: repository settings (may not describe)
+    shipped 9f2c1e4 to shop/web in @s
+    web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready, tags 3f2a91c 9f2c1e4
+
+    ecr:BatchGetImage -> 3
+    error[SW-ECR-403]: nothing was written: these credentials may not read ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows..."
+            the right that was missing: ecr:BatchGetImage
+      now:  not visible
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:DescribeImages -> 0
+    shipped 9f2c1e4 to shop/web in @s
+    web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready, tags 3f2a91c 9f2c1e4
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +248,57 @@ async fn each_action_of_ecr_that_a_push_needs_is_refused_by_its_name() {
     ] {
         all += &without(&format!("ecr:{action}")).await;
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @r#"
+    ecr:BatchCheckLayerAvailability -> 4
+    error[SW-ECR-403]: nothing was deployed: these credentials may not read ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403
+            the right that was missing: ecr:BatchCheckLayerAvailability
+      now:  3f2a91c serves, 3/3 ready
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
+              "Resource": "arn:aws:ecr:REGION:ACCOUNT:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:InitiateLayerUpload -> 4
+    error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
+            the right that was missing: ecr:InitiateLayerUpload
+      now:  3f2a91c serves, 3/3 ready
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:UploadLayerPart -> 4
+    error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:UploadLayerPart on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allo..."
+            the right that was missing: ecr:UploadLayerPart
+      now:  3f2a91c serves, 3/3 ready
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:CompleteLayerUpload -> 4
+    error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:CompleteLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
+            the right that was missing: ecr:CompleteLayerUpload
+      now:  3f2a91c serves, 3/3 ready
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+
+    ecr:PutImage -> 4
+    error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows the ..."
+            the right that was missing: ecr:PutImage
+      now:  3f2a91c serves, 3/3 ready
+      next: add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
