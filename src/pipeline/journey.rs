@@ -62,13 +62,10 @@ impl Now {
     pub fn at(place: &Place) -> Self {
         let (health, serving) = (&place.health, place.serving());
         let label = serving.label();
-        // Without a look at the pods there is the Deployment's own count, and no proof of what they run.
-        let counted = place.live.deployment.status.as_ref().and_then(|s| s.ready_replicas);
-        let counted = counted.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
-        let ready = if place.sees_pods { health.ready } else { counted };
-        let verb = if ready == 0 || !place.sees_pods { "is set" } else { "serves" };
+        // Without a look at the pods nothing proves that they run what is set.
+        let verb = if health.ready == 0 || !place.sees_pods { "is set" } else { "serves" };
         Self {
-            said: format!("{label} {verb}, {ready}/{} ready", health.wanted),
+            said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted),
             commit: serving.commit,
         }
     }

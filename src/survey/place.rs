@@ -204,11 +204,10 @@ async fn around(
     };
     let record = Record::read(&live.annotations);
     let health = cluster::health(&live, &sets, &pods);
-    let unlisted = lacking.is_some() && (sets.is_empty() || pods.is_empty());
     let place = Place {
         info,
         // Pods that may not be listed are not pods that are not ready: the workload counts its own.
-        health: if unlisted { health.as_counted_by(&live) } else { health },
+        health: if sees_pods { health } else { health.as_counted_by(&live) },
         live,
         sets,
         sees_pods,

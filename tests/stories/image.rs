@@ -212,11 +212,11 @@ async fn a_repository_is_created_only_where_it_is_asked_for() {
     let stage = stage.input("repository", "shop/web").input("container", "app").input("bake", "0s");
     insta::assert_snapshot!(told(&stage).await, @"
     -> 3
-    error[SW-ECR-MISSING]: nothing was written: ECR has no repository `shop/web`
-      why:  DescribeRepositories in account 123456789012, ap-northeast-2: RepositoryNotFound
+    error[SW-ECR-MISSING]: nothing was written: ECR has no repository `shop/web` in ap-northeast-2
+      why:  the nearest that is there: `web`
       now:  3f2a91c serves, 3/3 ready
-      next: `create-repository: true` (immutable tags, scan on push), or
-            aws ecr create-repository --region ap-northeast-2 --repository-name shop/web --image-tag-mutability IMMUTABLE
+      next: set `repository: web`, or aws ecr create-repository --region ap-northeast-2 --image-tag-mutability IMMUTABLE --repository-name shop/web
+            or `create-repository: true`: immutable tags, scan on push
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
     ");

@@ -283,18 +283,16 @@ async fn outputs_of_a_refusal_say_why_and_what_serves() {
     ");
 }
 
+fn explain(code: &str) -> String {
+    let mut run = std::process::Command::new(program());
+    let output = run.args(["explain", code]).env_clear().output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or(-1);
+    format!("-> {code}\n{}{}", text(output.stdout), text(output.stderr))
+}
+
 #[test]
 fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
-    let explain = |code: &str| {
-        let output = std::process::Command::new(program())
-            .args(["explain", code])
-            .env_clear()
-            .output()
-            .unwrap();
-        let (out, err) =
-            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        format!("-> {}\n{out}{err}", output.status.code().unwrap_or(-1))
-    };
     insta::assert_snapshot!(explain("SW-PLATFORM-MISSING"), @r#"
     -> 0
     SW-PLATFORM-MISSING: the image cannot run on the nodes its pods can land on (exit 3 or 4)

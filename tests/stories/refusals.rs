@@ -237,7 +237,7 @@ async fn names_that_are_nobodys_are_told_with_the_nearest_that_is() {
     error[SW-WORKLOAD-MISSING]: nothing was written: `prod` has no Deployment `wbe` in `shop`
       why:  it has `web`
       now:  not visible
-      next: kubectl -n shop get deployments
+      next: `workload: deployment/web`, if that is meant
 
     workload: statefulset/web -> 3
     error[SW-WORKLOAD-KIND]: nothing was written: `statefulset/web` is no Deployment
@@ -252,11 +252,11 @@ async fn names_that_are_nobodys_are_told_with_the_nearest_that_is() {
       next: `container: app`
 
     repository: wbe -> 3
-    error[SW-ECR-MISSING]: nothing was written: ECR has no repository `wbe`
-      why:  DescribeRepositories in account 123456789012, ap-northeast-2: RepositoryNotFound
+    error[SW-ECR-MISSING]: nothing was written: ECR has no repository `wbe` in ap-northeast-2
+      why:  the nearest that is there: `web`
       now:  3f2a91c serves, 3/3 ready
-      next: if `web` is meant, correct `repository`
-            aws ecr create-repository --region ap-northeast-2 --repository-name wbe --image-tag-mutability IMMUTABLE
+      next: set `repository: web`, or aws ecr create-repository --region ap-northeast-2 --image-tag-mutability IMMUTABLE --repository-name wbe
+            or `create-repository: true`: immutable tags, scan on push
     ");
 }
 

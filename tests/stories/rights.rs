@@ -186,29 +186,25 @@ async fn a_role_without_an_access_entry_is_told_how_to_get_one() {
     ");
 }
 
+/// Ships without this action, and tells what is said, what serves and which tags there are.
+async fn without(action: &str) -> String {
+    let stage = shipping(|world| {
+        world.deny(action);
+    })
+    .await;
+    let told = stage.run("ship").await;
+    let tags: Vec<_> =
+        stage.sandbox.tags("web").into_keys().map(|tag| tag[..7].to_owned()).collect();
+    format!("{action} {}{}, tags {}\n\n", told.words(), stage.serves(), tags.join(" "))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn each_action_of_ecr_is_told_by_its_weight() {
-    let actions = [
-        "ecr:GetAuthorizationToken",
-        "ecr:DescribeRepositories",
-        "ecr:BatchGetImage",
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:InitiateLayerUpload",
-        "ecr:UploadLayerPart",
-        "ecr:CompleteLayerUpload",
-        "ecr:PutImage",
-        "ecr:DescribeImages",
-    ];
+async fn each_action_of_ecr_that_reads_is_told_by_its_weight() {
     let mut all = String::new();
-    for action in actions {
-        let stage = shipping(|world| {
-            world.deny(action);
-        })
-        .await;
-        let told = stage.run("ship").await;
-        let tags: Vec<_> =
-            stage.sandbox.tags("web").into_keys().map(|tag| tag[..7].to_owned()).collect();
-        all += &format!("{action} {}{}, tags {}\n\n", told.words(), stage.serves(), tags.join(" "));
+    for action in
+        ["GetAuthorizationToken", "DescribeRepositories", "BatchGetImage", "DescribeImages"]
+    {
+        all += &without(&format!("ecr:{action}")).await;
     }
     insta::assert_snapshot!(all, @r#"
     ecr:GetAuthorizationToken -> 3
@@ -234,6 +230,25 @@ async fn each_action_of_ecr_is_told_by_its_weight() {
               "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
 
+    ecr:DescribeImages -> 0
+    shipped 9f2c1e4 to shop/web in @s
+    web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready, tags 3f2a91c 9f2c1e4
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_action_of_ecr_that_a_push_needs_is_refused_by_its_name() {
+    let mut all = String::new();
+    for action in [
+        "BatchCheckLayerAvailability",
+        "InitiateLayerUpload",
+        "UploadLayerPart",
+        "CompleteLayerUpload",
+        "PutImage",
+    ] {
+        all += &without(&format!("ecr:{action}")).await;
+    }
+    insta::assert_snapshot!(all, @r#"
     ecr:BatchCheckLayerAvailability -> 4
     error[SW-ECR-403]: nothing was deployed: these credentials may not read ECR `web`
       why:  `127.0.0.1:@PORT@` answered 403
@@ -283,10 +298,6 @@ async fn each_action_of_ecr_is_told_by_its_weight() {
             { "Effect": "Allow", "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
               "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
-
-    ecr:DescribeImages -> 0
-    shipped 9f2c1e4 to shop/web in @s
-    web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready, tags 3f2a91c 9f2c1e4
     "#);
 }
 
