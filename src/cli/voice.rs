@@ -29,8 +29,11 @@ impl Voice {
         let runner = Runner::read(&|name: &str| environment.get(name).cloned());
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let plain = set("NO_COLOR") || environment.get("TERM").is_some_and(|term| term == "dumb");
-        let columns =
-            environment.get("COLUMNS").and_then(|c| c.parse().ok()).unwrap_or(WIDEST).min(WIDEST);
+        let window = rustix::termios::tcgetwinsize(io::stderr()).ok();
+        let columns = columns(
+            environment.get("COLUMNS").map(String::as_str),
+            window.map(|window| usize::from(window.ws_col)),
+        );
         let look = match io::stderr().is_terminal() && !runner.listens {
             true => Look::Terminal { columns, colour: !plain },
             false => Look::Lines,
@@ -46,5 +49,26 @@ impl Voice {
             clock: jiff::Timestamp::now,
         };
         Reporter::new(settings, Box::new(io::stdout()), talk)
+    }
+}
+
+/// The columns to fill: what is wanted, but never more than the window has. A shell keeps COLUMNS to
+/// itself, so most runs know only the window; a line that wraps could not be redrawn.
+fn columns(asked: Option<&str>, window: Option<usize>) -> usize {
+    let asked = asked.and_then(|columns| columns.parse().ok());
+    [asked, window].into_iter().flatten().filter(|columns| *columns > 0).fold(WIDEST, usize::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_wide_as_the_narrowest_bound() {
+        assert_eq!(columns(None, Some(60)), 60);
+        assert_eq!(columns(Some("72"), Some(200)), 72);
+        assert_eq!(columns(Some("200"), Some(60)), 60);
+        assert_eq!(columns(Some("wide"), Some(0)), WIDEST);
+        assert_eq!(columns(None, None), WIDEST);
     }
 }
