@@ -217,6 +217,8 @@ impl Journey<'_> {
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
         let Halt { ending, failures, now, serving } = halt;
+        let is_bug = failures.iter().any(|failure| failure.code == Code::RunBug);
+        let ending = if is_bug { Ending::Bug } else { ending };
         let mut blocks: Vec<_> =
             failures.into_iter().map(|failure| told(ending, failure, &now)).collect();
         // One `now` for all of them would be said again and again: the last block has it.
