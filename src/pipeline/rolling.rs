@@ -222,7 +222,8 @@ impl Scene<'_> {
         };
         self.journey.report.say(Event::StepDone { step: Step::Deploy, took, text });
         let restore = cleared.restore.as_ref();
-        let revision = cleared.live.revision.and_then(|n| u64::try_from(n).ok());
+        let revision = cleared.live.revision.filter(|_| before != after);
+        let revision = revision.and_then(|n| u64::try_from(n).ok());
         let named = self
             .plan
             .image()
