@@ -8,7 +8,7 @@ use crate::cancel::Signal;
 use crate::error::{Code, Ending, Failure, Severity, Told, one_line};
 use crate::record::Record;
 use crate::report::figures;
-use crate::restore::{RestorePoint, short_commit};
+use crate::restore::{RestorePoint, label, pinned, short_commit};
 use crate::rollback::Back;
 use crate::rollout::{Change, Progress};
 use crate::watch::{Ended, Failed};
@@ -51,6 +51,31 @@ fn halfway(progress: &Progress) -> String {
     format!("{}/{} new, {} old ready", progress.new_ready, progress.wanted, progress.old_ready)
 }
 
+/// `0/3 new, 3 old ready`, and what that means where no pod is.
+fn left(progress: &Progress) -> String {
+    let serves = if progress.new_ready + progress.old_ready == 0 { ": nothing serves" } else { "" };
+    format!("{}{serves}", halfway(progress))
+}
+
+/// ECR's answer about the image that was to be put back.
+fn not_found(point: &RestorePoint) -> String {
+    let digest = point.digest().map_or(point.label.as_str(), |digest| digest.short());
+    format!("BatchGetImage: ImageNotFound for {digest}")
+}
+
+/// The command that puts a commit back. Where the cancelled run was itself a rollback, the commit
+/// that stood there is withdrawn by now, and comes back only if that is allowed.
+fn way_back(commit: &str, record: &Record) -> String {
+    let allow = match record.withdrawn(commit, None) {
+        Some(_) => format!(" --allow {}", Code::ImageWithdrawn),
+        None => String::new(),
+    };
+    format!(
+        "; to go back: slipway rollback --to {}{allow}   (by itself: `on-cancel: rollback`)",
+        short_commit(commit)
+    )
+}
+
 impl Words<'_> {
     /// It failed: with what came of the rollback, or without a restore point.
     #[must_use]
@@ -77,7 +102,7 @@ impl Words<'_> {
                 self.not_back(failed, &point, &progress, &failure, in_ecr)
             }
             Back::NotWritten(failure) => {
-                let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+                let now = format!("{} is set, {}", self.commit, left(&ended.progress));
                 close(
                     Ending::NotRestored,
                     Severity::Error,
@@ -158,13 +183,13 @@ impl Words<'_> {
         let mut failure = self.not_rolled_back(failed, "no earlier revision was healthy", &[]);
         failure.code = Code::RestoreNone;
         failure.next = failed.failure.next.clone();
-        let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+        let now = format!("{} is set, {}", self.commit, left(&ended.progress));
         close(Ending::NotRestored, Severity::Error, failure, now)
     }
 
     fn gone_from_ecr(&self, failed: &Failed, point: &RestorePoint, progress: &Progress) -> Close {
         let because = format!("{} left ECR", point.label);
-        let mut failure = self.not_rolled_back(failed, &because, &[]);
+        let mut failure = self.not_rolled_back(failed, &because, &[not_found(point)]);
         failure.code = Code::RestoreGone;
         failure.what = format!(
             "`{}` was rolled back, but {} left ECR: {} fails ({})",
@@ -189,19 +214,22 @@ impl Words<'_> {
         inner: &Failure,
         in_ecr: Option<bool>,
     ) -> Close {
-        let left = in_ecr == Some(false);
-        let because = if left {
+        let gone = in_ecr == Some(false);
+        let because = if gone {
             format!("{} left ECR", point.label)
         } else {
             format!("{} did not become ready again", point.label)
         };
         let mut why = vec![format!("{}: {}", point.label, inner.what)];
         why.extend(inner.why.iter().cloned());
-        if left && self.recreate {
+        if gone {
+            why.push(not_found(point));
+        }
+        if gone && self.recreate {
             why.push("strategy Recreate had ended its pods".into());
         }
         let mut failure = self.not_rolled_back(failed, &because, &why);
-        if left {
+        if gone {
             failure.code = Code::RestoreGone;
         }
         let serves =
@@ -252,7 +280,9 @@ impl Words<'_> {
             ),
             None => {
                 let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
-                let go_back = back.map_or(String::new(), |commit| format!("; to go back: slipway rollback --to {}   (by itself: `on-cancel: rollback`)", short_commit(commit)));
+                let annotations = ended.rollout.patched.metadata.annotations.clone();
+                let record = Record::read(&annotations.unwrap_or_default());
+                let go_back = back.map_or(String::new(), |commit| way_back(commit, &record));
                 (
                     format!(
                         "{} goes on rolling out, unwatched: {}",
@@ -288,13 +318,14 @@ impl Words<'_> {
             );
         }
         let image =
-            change.images.values().next().map(|image| one_line(image, 120)).unwrap_or_default();
+            change.images.values().next().map(|image| one_line(image, 400)).unwrap_or_default();
+        let named = label(None, &image, pinned(&image).as_ref());
         let who = match (&change.manager, by_slipway, &run) {
             (_, true, Some(run)) => run.clone(),
             (Some(manager), _, _) => format!("field manager `{}`", one_line(manager, 60)),
             (None, _, _) => "somebody".into(),
         };
-        let set = if by_slipway { commit.unwrap_or_else(|| image.clone()) } else { image.clone() };
+        let set = if by_slipway { commit.unwrap_or(named) } else { named };
         let what = format!(
             "`{}` was taken over: {who} set {set}, {after}s after the patch to {}",
             self.path, self.commit
@@ -352,5 +383,38 @@ impl Words<'_> {
         failure.why.clone_from(&why.why);
         failure = failure.next("a person is needed: slipway status, once the cluster answers");
         close(Ending::Unknown, Severity::Error, failure, "not visible".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Entry, Fate, Mark};
+
+    #[test]
+    fn the_way_back_to_a_withdrawn_commit_allows_it() {
+        let commit = "3f2a91c000000000000000000000000000000000";
+        let entry = |fate| Entry {
+            commit: commit.into(),
+            digest: crate::names::Digest::of(b"image"),
+            fate,
+            revision: None,
+            mark: Mark {
+                run: "4711.1".into(),
+                number: None,
+                workflow: None,
+                reference: None,
+                at: "2026-11-21T08:41:00Z".into(),
+            },
+        };
+        let record = |fate| Record { history: vec![entry(fate)], ..Record::default() };
+        assert_eq!(
+            way_back(commit, &record(Fate::Healthy)),
+            "; to go back: slipway rollback --to 3f2a91c   (by itself: `on-cancel: rollback`)"
+        );
+        assert_eq!(
+            way_back(commit, &record(Fate::Withdrawn("by hand".into()))),
+            "; to go back: slipway rollback --to 3f2a91c --allow SW-IMAGE-WITHDRAWN   (by itself: `on-cancel: rollback`)"
+        );
     }
 }

@@ -3,11 +3,17 @@
 //! Nothing after `inputs` takes a plain string for a commit, tag, digest, reference, platform or
 //! workload. No I/O here, and nothing of the other rooms.
 
+mod nearest;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use nearest::nearest;
 
 /// What is wrong with a name, as the clause after "`x` is …": for example "not 40 hex digits".
 pub type Malformed = String;
@@ -464,93 +470,5 @@ impl fmt::Display for ImageRef {
         f.write_str(&self.name())?;
         self.tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))?;
         self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
-    }
-}
-
-/// The candidate that was most likely meant: at most a third of its letters away, by the
-/// Damerau-Levenshtein distance (a swap of neighbours is one slip, as in `regoin`), or the same but
-/// for its path (`web` for `team/web`). A wrong guess is worse than none.
-#[must_use]
-pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let last = |name: &str| name.rsplit('/').next().map(str::to_owned);
-    let away = |name: &str| if last(name) == last(typed) { 1 } else { slips(typed, name) };
-    let (distance, name) = candidates.into_iter().map(|name| (away(name), name)).min()?;
-    (distance <= name.chars().count().div_ceil(3)).then_some(name)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours from one to the other, in any case.
-fn slips(a: &str, b: &str) -> usize {
-    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
-    let (a, b) = (letters(a), letters(b));
-    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_parse_or_say_what_they_should_look_like() {
-        assert_eq!("9F2C1E4".parse::<CommitPrefix>().unwrap().as_str(), "9f2c1e4");
-        assert_eq!("9f2c1e4".parse::<CommitSha>(), Err("a commit is 40 hex digits".into()));
-        assert_eq!(
-            "ap-northeast".parse::<Region>(),
-            Err("a region looks like `ap-northeast-2`".into())
-        );
-        assert_eq!("us-gov-west-1".parse::<Region>().unwrap().as_str(), "us-gov-west-1");
-        assert!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/web".parse::<Repository>().is_ok());
-        assert!("Web".parse::<Repository>().is_err());
-        assert!("web_".parse::<Repository>().is_err());
-        assert_eq!("deploy/web".parse::<Workload>().unwrap().to_string(), "deployment/web");
-        assert!("web".parse::<Workload>().is_err());
-        assert!("arn:aws:iam::123456789012:role/path/ship".parse::<RoleArn>().is_ok());
-        assert!("arn:aws:iam::123456789012:user/ship".parse::<RoleArn>().is_err());
-    }
-
-    #[test]
-    fn references_keep_their_parts() {
-        let digest = Digest::of(b"x");
-        let whole = format!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/web:v1@{digest}");
-        let reference: ImageRef = whole.parse().unwrap();
-        assert_eq!(reference.repository, "team/web");
-        assert_eq!(reference.tag.as_ref().map(Tag::as_str), Some("v1"));
-        assert_eq!(reference.to_string(), whole);
-        let plain: ImageRef = "localhost:5000/web".parse().unwrap();
-        assert_eq!((plain.registry.as_deref(), plain.tag), (Some("localhost:5000"), None));
-        let hub: ImageRef = "library/nginx:1.24.0".parse().unwrap();
-        assert_eq!((hub.registry, hub.repository.as_str()), (None, "library/nginx"));
-    }
-
-    #[test]
-    fn platforms_have_one_spelling() {
-        let arm: Platform = "linux/arm64/v8".parse().unwrap();
-        assert_eq!(arm.to_string(), "linux/arm64");
-        assert_eq!(Platform::new("linux", "x86_64", None).to_string(), "linux/amd64");
-        assert_eq!(Platform::new("linux", "arm", Some("v7")).to_string(), "linux/arm/v7");
-        assert!("amd64".parse::<Platform>().is_err());
-    }
-
-    #[test]
-    fn a_slip_of_the_finger_is_recognised_and_a_stranger_is_not() {
-        assert_eq!(nearest("aws-regoin", ["aws-region", "cluster"]), Some("aws-region"));
-        assert_eq!(nearest("clustr", ["aws-region", "cluster"]), Some("cluster"));
-        assert_eq!(nearest("kubeconfig", ["aws-region", "cluster"]), None);
-        assert_eq!(nearest("PROD", ["prod", "staging"]), Some("prod"));
-        assert_eq!(nearest("web", ["prod", "team/web"]), Some("team/web"));
-        assert_eq!(nearest("order", ["order-backend", "order-frontend"]), None);
-        assert_eq!(nearest("prod", []), None);
     }
 }

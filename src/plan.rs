@@ -192,6 +192,18 @@ pub struct Draft {
     pub warnings: Vec<(Failure, bool)>,
 }
 
+impl Draft {
+    /// Refuses for this reason, or only warns of it where the user allowed it.
+    pub fn object(&mut self, inputs: &Inputs, failure: Failure) {
+        if inputs.allows(failure.code) {
+            let next = vec!["nothing: it is allowed".to_owned()];
+            self.warnings.push((Failure { next, ..failure }, false));
+        } else {
+            self.refusals.push(failure);
+        }
+    }
+}
+
 /// The run that plans, as far as a plan depends on it.
 pub struct Run {
     /// Who it is, among other runs.

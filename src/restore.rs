@@ -82,14 +82,12 @@ pub fn capture(
         digests.extend(running.map(|digest| (target.name.clone(), digest)));
     }
     let first = targets.first()?;
+    // What is put back names it, not what stood there: `latest` may be another image by now.
+    let label_of = images.get(&first.name)?;
     let commit =
         digests.get(&first.name).and_then(|digest| record.commit_of(digest)).map(str::to_owned);
     Some(RestorePoint {
-        label: label(
-            commit.as_deref(),
-            revision.images.get(&first.name)?,
-            digests.get(&first.name),
-        ),
+        label: label(commit.as_deref(), label_of, digests.get(&first.name)),
         images,
         digests,
         commit,

@@ -97,6 +97,7 @@ impl Undo<'_> {
             Ok(back) => back,
             Err(back) => return back,
         };
+        let around = &around.back_at(point);
         let watch = Watch {
             cluster: self.cluster,
             patience: Patience { bake: Duration::ZERO, ..self.patience },

@@ -1,3 +1,5 @@
+//! Checkouts made by a real git: heads, branches, worktrees, changes, and hostile repositories.
+
 use std::path::PathBuf;
 use std::process::Command;
 

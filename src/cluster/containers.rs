@@ -75,8 +75,9 @@ pub(super) fn unknown(live: &Live, name: &str) -> Failure {
 }
 
 fn nothing(live: &Live, registry: &str, repository: &Repository) -> Failure {
-    let what =
-        format!("no container of `{}` runs an image of `{registry}/{repository}`", live.path());
+    // A repository that is yet to be made has no host.
+    let host = if registry.is_empty() { String::new() } else { format!("{registry}/") };
+    let what = format!("no container of `{}` runs an image of `{host}{repository}`", live.path());
     let failure = listed(live, Failure::new(Code::WorkloadContainer, what));
     let mains: Vec<_> = live.containers.iter().filter(|c| !c.init).collect();
     match mains.as_slice() {

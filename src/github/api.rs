@@ -53,6 +53,8 @@ pub enum State {
 pub struct Github {
     client: Octocrab,
     repository: String,
+    /// No token: what is private does not exist for us.
+    is_anonymous: bool,
     /// Waited before the second and third try of a read.
     pauses: [Duration; 2],
 }
@@ -100,6 +102,7 @@ impl Github {
             what: "GitHub".into(),
             because: format!("its address `{api_url}` cannot be used"),
         };
+        let is_anonymous = token.is_none();
         let mut builder =
             Octocrab::builder().base_uri(api_url.trim_end_matches('/')).map_err(unusable)?;
         if let Some(token) = token {
@@ -108,6 +111,7 @@ impl Github {
         Ok(Self {
             client: builder.build_with_reqwest(http).map_err(unusable)?,
             repository: repository.into(),
+            is_anonymous,
             pauses: [Duration::from_millis(500), Duration::from_secs(2)],
         })
     }
@@ -117,10 +121,15 @@ impl Github {
     /// # Errors
     /// When GitHub does not say: what it answered, and the right that is missing.
     pub async fn compare(&self, base: &str, head: &str) -> Result<Ancestry, Unseen> {
-        let unseen = |because| Unseen { what: format!("whether {head} follows {base}"), because };
+        let (after, before) = (short(head), short(base));
+        let unseen =
+            |because| Unseen { what: format!("whether {after} follows {before}"), because };
         // One commit a page: the numbers count all of them, and the answer stays small.
         let route = format!("/repos/{}/compare/{base}...{head}?per_page=1", self.repository);
         let answer = self.read(&route).await.map_err(unseen)?;
+        if answer.status == StatusCode::NOT_FOUND && self.is_anonymous {
+            return Err(unseen("no `github-token`".into()));
+        }
         if answer.status != StatusCode::OK {
             return Err(unseen(answer.refused("contents: read")));
         }
@@ -210,12 +219,18 @@ impl Answer {
         let words = serde_json::from_slice::<Refusal>(&self.body).unwrap_or_default().message;
         let words = if words.is_empty() { String::new() } else { format!(" {}", quoted(&words)) };
         let hint = match self.status.as_u16() {
+            403 if words.contains("rate limit") => String::new(),
             401 => "; the token is not accepted".to_owned(),
             403 | 404 => format!("; the token may lack `{permission}`"),
             _ => String::new(),
         };
         format!("GitHub answered {}{words}{hint}", self.status.as_u16())
     }
+}
+
+/// A commit as people read it.
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
 }
 
 /// Sends a request and reads its answer, both within [`PATIENCE`].

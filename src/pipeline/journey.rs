@@ -8,6 +8,7 @@ use crate::aws::{Aws, Endpoints, RunName};
 use crate::cancel::Cancel;
 use crate::error::{Code, Ending, Failure, Severity, Told};
 use crate::github::context::Context;
+use crate::inputs::table::Command;
 use crate::inputs::{Inputs, Intent};
 use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
@@ -39,6 +40,8 @@ pub struct Halt {
     failures: Vec<Failure>,
     now: String,
     serving: Option<String>,
+    /// It speaks against a plan that could be made.
+    planned: bool,
 }
 
 /// What serves, as it was last read.
@@ -59,9 +62,13 @@ impl Now {
     pub fn at(place: &Place) -> Self {
         let (health, serving) = (&place.health, place.serving());
         let label = serving.label();
-        let verb = if health.ready == 0 { "is set" } else { "serves" };
+        // Without a look at the pods there is the Deployment's own count, and no proof of what they run.
+        let counted = place.live.deployment.status.as_ref().and_then(|s| s.ready_replicas);
+        let counted = counted.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
+        let ready = if place.sees_pods { health.ready } else { counted };
+        let verb = if ready == 0 || !place.sees_pods { "is set" } else { "serves" };
         Self {
-            said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted),
+            said: format!("{label} {verb}, {ready}/{} ready", health.wanted),
             commit: serving.commit,
         }
     }
@@ -76,6 +83,7 @@ impl Halt {
             failures: vec![failure],
             now: "not looked at".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -87,6 +95,7 @@ impl Halt {
             failures: vec![failure],
             now: "not visible".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -98,6 +107,7 @@ impl Halt {
             failures,
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: true,
         })
     }
 
@@ -115,6 +125,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 
@@ -127,6 +138,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 }
@@ -143,8 +155,12 @@ fn first_words(ending: Ending) -> &'static str {
 /// A block for a run that ends before a write.
 #[must_use]
 pub fn told(ending: Ending, failure: Failure, now: &str) -> Told {
+    block(first_words(ending), failure, now)
+}
+
+fn block(first: &str, failure: Failure, now: &str) -> Told {
     let Failure { code, what, why, next } = failure;
-    let what = format!("{}: {what}", first_words(ending));
+    let what = format!("{first}: {what}");
     Told { severity: Severity::Error, code, what, why, now: Some(now.to_owned()), next }
 }
 
@@ -216,11 +232,15 @@ impl Journey<'_> {
     /// Tells every block of a halt; the first decides the outcome.
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
-        let Halt { ending, failures, now, serving } = halt;
+        let Halt { ending, failures, now, serving, planned } = halt;
         let is_bug = failures.iter().any(|failure| failure.code == Code::RunBug);
         let ending = if is_bug { Ending::Bug } else { ending };
+        let first = match self.inputs.command {
+            Command::Plan if planned => "nothing would be written",
+            _ => first_words(ending),
+        };
         let mut blocks: Vec<_> =
-            failures.into_iter().map(|failure| told(ending, failure, &now)).collect();
+            failures.into_iter().map(|failure| block(first, failure, &now)).collect();
         // One `now` for all of them would be said again and again: the last block has it.
         let last = blocks.len().saturating_sub(1);
         blocks.iter_mut().take(last).for_each(|block| block.now = None);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
 
+use crate::aws::RepositoryState;
 use crate::cluster::{Live, Owner, Strategy, container_for};
 use crate::error::{Code, Failure};
 use crate::guard::{self, Answer, Asking};
@@ -33,11 +34,15 @@ pub fn look(
         .map_err(|failure| draft.refusals.push(*failure))
         .ok();
     standing_in_the_way(inputs, target, place, draft);
-    let containers =
-        containers(target, facts, place).map_err(|failure| draft.refusals.push(failure)).ok()?;
+    let containers = containers(inputs, target, facts, place)
+        .map_err(|failure| draft.refusals.push(failure))
+        .ok()?;
     let mut restore = restore::capture(&place.health, &containers, &place.record, &place.resolved);
     if let Some(point) = &mut restore {
         point.in_ecr = in_ecr(point, place, facts);
+    }
+    if let Some(failure) = unhealthy(&super::path(target), place, restore.is_some()) {
+        draft.warnings.push((failure, false));
     }
     let first = containers.first()?;
     let digest = running(place, &first.name);
@@ -48,11 +53,17 @@ pub fn look(
 
 /// The containers that get the image.
 fn containers(
+    inputs: &Inputs,
     target: &Target,
     facts: &Facts,
     place: &Place,
 ) -> Result<Vec<crate::cluster::LiveContainer>, Failure> {
-    let Some((repository, _)) = &facts.repository else { return Ok(Vec::new()) };
+    let Some((repository, state)) = &facts.repository else { return Ok(Vec::new()) };
+    // A repository that is missing and not to be made is told as that; no image of it can run.
+    let missing = matches!(state, RepositoryState::Missing) && !inputs.create_repository;
+    if missing && target.container.is_none() {
+        return Ok(Vec::new());
+    }
     let host = facts.uri.as_ref().and_then(|uri| uri.registry.clone()).unwrap_or_default();
     container_for(&place.live, &host, repository, target.container.as_ref())
 }
@@ -103,9 +114,6 @@ fn standing_in_the_way(inputs: &Inputs, target: &Target, place: &Place, draft: &
     if place.live.replicas == 0 {
         draft.warnings.push((scaled(&path, &place.live), true));
     }
-    if let Some(failure) = unhealthy(&path, place) {
-        draft.warnings.push((failure, false));
-    }
 }
 
 /// What an owner does to our image, and whether it does so by itself.
@@ -145,21 +153,21 @@ fn scaled(path: &str, live: &Live) -> Failure {
     .next(format!("kubectl -n {} scale deployment/{} --replicas=1", live.namespace, live.name))
 }
 
-fn unhealthy(path: &str, place: &Place) -> Option<Failure> {
+fn unhealthy(path: &str, place: &Place, can_restore: bool) -> Option<Failure> {
     let health = &place.health;
-    if health.is_well() || place.live.replicas == 0 {
+    if !place.sees_pods || health.is_well() || place.live.replicas == 0 {
         return None;
     }
     let state = health
         .rolling
         .clone()
         .unwrap_or_else(|| format!("{}/{} ready", health.ready, health.wanted));
-    Some(match &health.completed {
-        Some(_) => {
+    Some(match can_restore {
+        true => {
             Failure::new(Code::WorkloadUnhealthy, format!("`{path}` is not whole now: {state}"))
                 .next("nothing: a rollback would restore the last revision that was")
         }
-        None => {
+        false => {
             Failure::new(Code::WorkloadUnhealthy, format!("`{path}` is not healthy now: {state}"))
                 .next(
                     "nothing: there is no healthy revision, so a failure would not be rolled back",
@@ -206,10 +214,9 @@ pub fn guards(
     let digest = wanted.origin.digest();
     let commit = wanted.commit.tag();
     if let Some(code) = place.record.withdrawn(commit.as_str(), Some(digest))
-        && !inputs.allows(Code::ImageWithdrawn)
         && !change.unchanged
     {
-        draft.refusals.push(withdrawn(&wanted.commit.short(), code));
+        draft.object(inputs, withdrawn(&wanted.commit.short(), code));
     }
     // What serves already is not written again, so that nothing older can come by it.
     if inputs.intent != Intent::Ship || change.unchanged {
@@ -221,12 +228,7 @@ pub fn guards(
             change.high_water = HighWater::Unproven;
             draft.warnings.push((*failure, false));
         }
-        Answer::Refuse(failure) if inputs.allows(failure.code) => {
-            draft
-                .warnings
-                .push((Failure { next: vec!["nothing: it is allowed".into()], ..*failure }, false));
-        }
-        Answer::Refuse(failure) => draft.refusals.push(*failure),
+        Answer::Refuse(failure) => draft.object(inputs, *failure),
     }
 }
 

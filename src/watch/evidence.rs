@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cluster::{Cluster, Landing};
 use crate::names::Platform;
 use crate::report::{Event, Reporter, Source};
+use crate::restore::RestorePoint;
 use crate::rollout::{Cause, Evidence, Logs, Memory, Trouble, scrub};
 
 /// Lines of a container that are taken.
@@ -15,6 +16,7 @@ const LINES: u32 = 50;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the survey knows and a diagnosis may use.
+#[derive(Clone)]
 pub struct Around {
     /// The namespace.
     pub namespace: String,
@@ -30,6 +32,15 @@ pub struct Around {
     pub same_account: Option<bool>,
     /// The role that the nodes pull with.
     pub node_role: Option<String>,
+}
+
+impl Around {
+    /// The same around the image that is put back: what is known of the new one says nothing of it.
+    #[must_use]
+    pub fn back_at(&self, point: &RestorePoint) -> Self {
+        let image = point.images.values().next().cloned().unwrap_or_default();
+        Self { image, image_platforms: Vec::new(), ..self.clone() }
+    }
 }
 
 /// Takes the evidence of a cause.

@@ -6,10 +6,11 @@ mod scrub;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use slipway_sandbox::kube::{Kube, Play, Speed};
-use slipway_sandbox::{Image, Sandbox, World};
+use slipway_sandbox::{Image, Request, Sandbox, World};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -47,7 +48,7 @@ pub struct Told {
 /// A run that goes on.
 pub struct Going {
     child: Child,
-    lines: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
     seen: String,
 }
 
@@ -201,13 +202,31 @@ impl Stage {
     }
 
     fn command(&self, command: &str) -> Command {
+        self.command_with(command, &self.inputs)
+    }
+
+    fn command_with(&self, command: &str, inputs: &BTreeMap<&'static str, String>) -> Command {
         let mut run = Command::new(program());
         run.arg(command).current_dir(self.folder.path()).env_clear();
         run.envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);
-        for (name, value) in &self.inputs {
-            run.arg(format!("--{name}")).arg(value);
+        for (name, value) in inputs {
+            run.arg(format!("--{name}={value}"));
         }
         run
+    }
+
+    /// Changes the running workload as another writer would.
+    pub fn written_by(self, manager: &str, patch: &Value) -> Self {
+        self.kube().write(manager, "Deployment", "shop", "web", patch).unwrap();
+        self
+    }
+
+    /// Writes a file into the story's folder.
+    pub fn holding(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
     }
 
     /// Runs a command with the story's inputs to its end.
@@ -223,11 +242,41 @@ impl Stage {
         }
     }
 
+    /// Runs another command beside: with these inputs and variables instead of the story's own.
+    pub async fn run_with(
+        &self,
+        command: &str,
+        inputs: &[(&'static str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Told {
+        let mut beside = self.inputs.clone();
+        for (name, value) in inputs {
+            beside.remove(name);
+            if !value.is_empty() {
+                beside.insert(name, (*value).to_owned());
+            }
+        }
+        let mut run = self.command_with(command, &beside);
+        run.envs(variables.iter().copied());
+        let output = run.output().await.unwrap();
+        let url = self.sandbox.url();
+        let scrub =
+            |bytes: &[u8]| scrub::text(&String::from_utf8_lossy(bytes), self.folder.path(), &url);
+        let exit = output.status.code().unwrap_or(-1);
+        Told { out: scrub(&output.stdout), err: scrub(&output.stderr), exit }
+    }
+
     /// Starts a command and leaves it going.
     pub fn start(&self, command: &str) -> Going {
-        let mut child =
-            self.command(command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // Both outputs as one, in their order, as a log has them.
+        let run = self.command(command);
+        let run = run.as_std();
+        let mut both = Command::new("/bin/sh");
+        both.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(run.get_program()).args(run.get_args());
+        both.current_dir(self.folder.path()).env_clear().envs(&self.environment);
+        both.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = both.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Going { child, lines, seen: String::new() }
     }
 
@@ -242,6 +291,42 @@ impl Stage {
         let updated = web["status"]["updatedReplicas"].as_u64().unwrap_or_default();
         let name = image.rsplit('/').next().unwrap_or_default();
         format!("{}, {updated} updated, {ready} ready", scrub::image(name))
+    }
+
+    /// Waits until a request whose action contains this has arrived.
+    pub async fn asked(&self, action: &str) {
+        self.counted(1, |request| request.action.as_deref().is_some_and(|a| a.contains(action)))
+            .await;
+    }
+
+    /// Waits until the workload was patched this many times.
+    pub async fn patched(&self, times: usize) {
+        let patch = |request: &Request| {
+            request.wrote && request.action.as_deref() == Some("patch deployments")
+        };
+        self.counted(times, patch).await;
+    }
+
+    async fn counted(&self, times: usize, matches: impl Fn(&Request) -> bool) {
+        for _ in 0..1000 {
+            if self.sandbox.log().iter().filter(|request| matches(request)).count() >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("that was never asked");
+    }
+
+    /// Deletes the workload, as `kubectl delete` does.
+    pub async fn delete(&self) {
+        let path = "/apis/apps/v1/namespaces/shop/deployments/web";
+        let request = http::Request::delete(path).body(http_body_util::Empty::new()).unwrap();
+        assert!(self.kube().answer(request).await.status().is_success());
+    }
+
+    /// The same without counts, which a rollout that goes on still changes.
+    pub fn set(&self) -> String {
+        self.serves().split(',').next().unwrap_or_default().to_owned()
     }
 
     /// The writes that were made, in order, by action: what a refusal must leave empty.
@@ -267,6 +352,24 @@ impl Told {
         self.err.lines().filter(watch).map(|line| format!("{line}\n")).collect()
     }
 
+    /// Everything that is said beside the steps: blocks, what was not seen, the last line.
+    pub fn words(&self) -> String {
+        let said = |line: &&str| {
+            ["error[", "warning[", "notice[", "  why:", "  now:", "  next:", "        "]
+                .iter()
+                .chain(&["not seen", "shipped ", "unchanged"])
+                .any(|begin| line.starts_with(begin))
+        };
+        let all = format!("{}{}", self.out, self.err);
+        let lines: String = all.lines().filter(said).map(|line| format!("{line}\n")).collect();
+        format!("-> {}\n{lines}", self.exit)
+    }
+
+    /// The exit code and the blocks: what a refusal is to its reader.
+    pub fn refusal(&self) -> String {
+        format!("-> {}\n{}", self.exit, self.blocks())
+    }
+
     /// The blocks alone: from the first `error[`, `warning[` or `notice[` on.
     pub fn blocks(&self) -> String {
         let all = format!("{}{}", self.out, self.err);
@@ -281,6 +384,28 @@ impl Told {
             .filter(|line| !line.starts_with("  +"))
             .map(|line| format!("{line}\n"))
             .collect()
+    }
+}
+
+impl Told {
+    /// How it ended: the last block, or the last line where there is none.
+    pub fn ending(&self) -> String {
+        let words = ["error[", "notice["];
+        let begins = |line: &&str| words.iter().any(|word| line.starts_with(word));
+        let all = format!("{}{}", self.out, self.err);
+        let lines: Vec<_> = all.lines().filter(|line| !line.starts_with("::")).collect();
+        let from = lines.iter().rposition(begins).unwrap_or(lines.len().saturating_sub(1));
+        let mut block: Vec<_> = lines[from..].to_vec();
+        block.truncate(1 + block.iter().skip(1).take_while(|line| line.starts_with("  ")).count());
+        let mut block: String = block.iter().map(|line| format!("{line}\n")).collect();
+        // Which node a pod came to, and how many had failed by then, depends on time.
+        for node in ["ip-10-0-1-12", "ip-10-0-2-7"] {
+            block = block.replace(&format!("kubelet on {node}"), "kubelet on @NODE@");
+        }
+        for pods in ["1/3 new pods", "2/3 new pods", "3/3 new pods"] {
+            block = block.replace(pods, "@/3 new pods");
+        }
+        block
     }
 }
 

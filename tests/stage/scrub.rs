@@ -25,8 +25,12 @@ fn line_of(line: &str) -> String {
     let ago = |at: usize| {
         words.get(at + 1).is_some_and(|next| next.starts_with("ago") || next.starts_with("after"))
     };
-    let scrubbed =
-        words.iter().enumerate().map(|(at, text)| if ago(at) { "@".into() } else { word(text) });
+    let span = |at: usize| at > 0 && words[at - 1] == "for" && words[at].ends_with("s:");
+    let scrubbed = words.iter().enumerate().map(|(at, text)| match text {
+        _ if ago(at) => "@".into(),
+        _ if span(at) => "@s:".into(),
+        text => word(text),
+    });
     scrubbed.collect::<Vec<_>>().join(" ").replace(" @ s", " @s")
 }
 

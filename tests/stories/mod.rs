@@ -1,5 +1,17 @@
 //! The stories: what is there, what is run, what is printed, how it ends, what is there afterwards.
 
 mod announced;
+mod cancel;
 mod first;
+mod guard;
+mod identity;
+mod image;
+mod inputs;
+mod plan;
+mod platform;
+mod races;
+mod refusals;
 mod review;
+mod rights;
+mod rollbacks;
+mod rollouts;

@@ -1,3 +1,5 @@
+//! What a user reads for each refusal of AWS, and which code it has.
+
 use insta::assert_snapshot;
 
 use super::*;

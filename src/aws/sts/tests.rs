@@ -1,3 +1,5 @@
+//! What a user reads when STS does not accept a run, and how an identity is named.
+
 use insta::assert_snapshot;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! ECR's API against a server on loopback: settings, creation, images byte for byte.
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use insta::assert_snapshot;

@@ -1,3 +1,5 @@
+//! EKS's API against a server on loopback: the cluster, its node groups, its access entries.
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;

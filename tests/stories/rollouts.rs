@@ -1,0 +1,175 @@
+//! Each recorded rollout as a story: what its end is told as, and what serves afterwards.
+
+use crate::stage::Stage;
+
+/// A workload that serves, and a new image whose rollout plays this.
+async fn story(recording: &'static str) -> Stage {
+    Stage::new().await.serving().ships(recording).input("allow", "SW-COMMIT-UNKNOWN")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_stops_is_explained_by_its_last_line_and_rolled_back() {
+    let stage = story("crash").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_may_not_be_executed_is_named() {
+    let stage = story("wrong-architecture").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-START-DENIED]: `shop/web` was not updated to 9f2c1e4: container `app` may not execute its program `/bin/busybox`
+      why:  "exec: "/bin/busybox": permission denied"
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: make it executable in the Dockerfile: COPY --chmod=755;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_without_the_platform_of_the_node_is_told_as_that() {
+    // Nothing tells what the nodes are, and the platform that was asked for is another one.
+    let stage = story("no-platform-in-index").await.input("timeout", "3s");
+    let stage = stage.input("platform", "linux/amd64");
+    stage.kube().deny("list", "nodes");
+    stage.sandbox.world(|world| world.cluster.node_groups.clear());
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-PULL-PLATFORM]: `shop/web` was not updated to 9f2c1e4: image `web:9f2c1e4` has nothing for the platform of its node
+      why:  kubelet on @NODE@: "get image config descriptor: no match for platform in manifest sha256:d35bffbeab9aa37e0c4e24dba3edb64ef9fa44618e08ba0d37276440452d051a: not found"
+            it has linux/amd64
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: leave out `platform`: the nodes decide what is built;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_not_there_is_told_as_that() {
+    let stage = story("tag-not-found").await.input("timeout", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-PULL-MISSING]: `shop/web` was not updated to 9f2c1e4: image `web:9f2c1e4` is not in ECR `web`
+      why:  kubelet on @NODE@: "...to resolve image: 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560: not found"
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: aws ecr describe-images --repository-name web --image-ids imageDigest=sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_never_becomes_ready_ends_with_the_time() {
+    let stage = story("never-ready").await.input("timeout", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-PROBE-READY]: `shop/web` was not updated to 9f2c1e4 in 3s: container `app` runs, but its readiness probe does not pass
+      why:  kubelet on @NODE@, for @s: "Readiness probe failed: Get "http://10.0.16.8:8080/": dial tcp 10.0.16.8:8080: connect: connection refused"; 1/1 new pods
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: let it listen on all addresses for the probe's port, or correct the probe;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_killed_for_its_memory_is_told_as_that() {
+    let stage = story("out-of-memory").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @"
+    error[SW-CRASH-MEMORY]: `shop/web` was not updated to 9f2c1e4: container `app` ran out of its node's memory
+      why:  it has no memory limit of its own
+            OOMKilled; 1/1 new pods, 2 exits; it logged nothing
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: set `resources.requests.memory` of container `app` to what it needs;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    ");
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_is_named() {
+    let stage = story("missing-secret").await.input("timeout", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-START-CONFIG]: `shop/web` was not updated to 9f2c1e4: Secret `missing` does not exist in `shop`
+      why:  kubelet on @NODE@: "secret "missing" not found"
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: create Secret `missing` in `shop`, or take it out of the workload, then ship again
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_without_a_node_quotes_the_scheduler() {
+    let stage = story("unschedulable").await.input("timeout", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-SCHED-ROOM]: `shop/web` was not updated to 9f2c1e4 in 3s: its new pod found no node
+      why:  scheduler: "0/201 nodes are available: 1 Insufficient cpu, 200 node(s) had untolerated taint(s)"; no autoscaler event seen
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: lower `resources.requests.cpu`, or add a node
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_init_container_that_fails_is_named() {
+    let stage = story("init-fails").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: init container `migrate` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_in_the_bake_is_rolled_back() {
+    let stage = story("crash-after-ready").await.input("bake", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 1
+      why:  its last line: "lost the database"; @/3 new pods, 1 @ after it was ready
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_refuses_pods_is_quoted() {
+    let stage = story("quota").await.input("timeout", "3s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-ADMIT-QUOTA]: `shop/web` was not updated to 9f2c1e4: quota `q` leaves no room for a new pod
+      why:  API server: "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: raise quota `q` in `shop`, or let old pods go first: `maxUnavailable: 1`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
