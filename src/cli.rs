@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cancel::{self, Cancel};
-use crate::error::{Code, Ending, Failure};
+use crate::error::{Code, Ending, Failure, Severity, Told};
 use crate::github::context::Context;
 use crate::inputs::raw::{self, Asked, Environment, Fault};
 use crate::inputs::table::{Command, INPUTS, Ways};
@@ -133,8 +133,22 @@ async fn run(
     };
     tokio::select! {
         outcome = travel(&inputs, context.as_ref(), environment, report, &cancel) => conclude(outcome, report),
-        () = cancel.insisted() => Ending::Cancelled.exit(),
+        () = cancel.insisted() => conclude(insisted(report), report),
     }
+}
+
+/// Dropped by a third signal: nothing was waited for, so nothing is known.
+fn insisted(report: &Reporter) -> Outcome {
+    let told = Told {
+        severity: Severity::Error,
+        code: Code::RunCancelled,
+        what: "this run was dropped where it stood".into(),
+        why: vec!["a third signal".into()],
+        now: Some("not looked at".into()),
+        next: vec!["slipway status".into()],
+    };
+    report.say(Event::Told(told.clone()));
+    Outcome { told: Some(told), ..journey::outcome(Ending::Cancelled) }
 }
 
 async fn travel(

@@ -317,6 +317,21 @@ impl Words<'_> {
         )
     }
 
+    /// It was paused under us.
+    #[must_use]
+    pub fn paused(&self, ended: &Ended) -> Close {
+        let ours = &ended.rollout.ours;
+        let what = format!(
+            "`{}` was taken over: somebody paused it while {} rolled out",
+            self.path, self.commit
+        );
+        let failure = Failure::new(Code::WorkloadPaused, what)
+            .why(format!("it still was after {}", figures::setting(self.timeout)))
+            .next(format!("kubectl -n {} rollout resume deployment/{}", ours.namespace, ours.name));
+        let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+        close(Ending::Displaced, Severity::Error, failure, now)
+    }
+
     /// It was deleted under us.
     #[must_use]
     pub fn gone(&self) -> Close {

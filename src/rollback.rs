@@ -120,6 +120,11 @@ impl Undo<'_> {
                 Back::Incomplete { progress: ended.progress, failure: Box::new(failed.failure) }
             }
             End::Unknown(failure) => Back::Incomplete { progress: ended.progress, failure },
+            End::Paused => {
+                let what = "it was paused while it was put back";
+                let failure = Box::new(Failure::new(Code::WorkloadPaused, what));
+                Back::Incomplete { progress: ended.progress, failure }
+            }
             End::Changed(_) | End::Gone => Back::Taken,
             End::Cancelled(_) => Back::Unwatched(ended.progress),
         }

@@ -38,8 +38,11 @@ fn one(end: &End, has_restore: bool, policy: &Policy) -> Move {
         End::Failed(_) if has_restore => Move::Undo,
         End::Cancelled(_) if has_restore && policy.rollback_on_cancel => Move::Undo,
         // Somebody else's word is never overwritten, and what cannot be read is not written to.
-        End::Failed(_) | End::Cancelled(_) | End::Changed(_) | End::Gone | End::Unknown(_) => {
-            Move::HandsOff
-        }
+        End::Failed(_)
+        | End::Cancelled(_)
+        | End::Changed(_)
+        | End::Gone
+        | End::Paused
+        | End::Unknown(_) => Move::HandsOff,
     }
 }

@@ -47,6 +47,8 @@ pub enum End {
     Changed(Box<Change>),
     /// The workload was deleted.
     Gone,
+    /// Somebody paused it, and nothing moved until the time was up.
+    Paused,
     /// The cluster can no longer be read.
     Unknown(Box<Failure>),
     /// The run was cancelled.
@@ -171,6 +173,8 @@ impl Watch<'_> {
             Verdict::Failed(cause) => {
                 End::Failed(Box::new(self.explain(cause, memory, false).await))
             }
+            // A paused rollout cannot end, and one that is put back while paused would not move either.
+            Verdict::Late(_) if is_paused(memory) => End::Paused,
             Verdict::Late(cause) => End::Failed(Box::new(self.explain(cause, memory, true).await)),
             Verdict::Changed(change) => End::Changed(Box::new(change)),
             Verdict::Gone => End::Gone,
@@ -182,6 +186,11 @@ impl Watch<'_> {
         let failure = crate::rollout::diagnose(&evidence);
         Failed { cause, failure, late, logs: evidence.logs }
     }
+}
+
+fn is_paused(memory: &Memory) -> bool {
+    let spec = memory.workload().and_then(|workload| workload.spec.as_ref());
+    spec.and_then(|spec| spec.paused).unwrap_or_default()
 }
 
 fn feed_is_over() -> Failure {

@@ -56,6 +56,26 @@ fn usable(variable: &str, url: &str) -> Result<(), Failure> {
             .why(format!("it is {}", quoted(url)))
             .next(format!("unset {variable}, or write it as https://HOST"))
     })?;
+    // Overrides are printed, and a login in one would be too.
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(Failure::new(Code::InputEndpoint, format!("{variable} carries a login"))
+            .why("endpoints are printed; what they need to know comes in headers")
+            .next(format!("write {variable} as https://HOST")));
+    }
     crate::http::refuse_plaintext(&parsed)
         .map_err(|failure| failure.why(format!("{variable} says so")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_with_a_login_is_refused_without_its_password() {
+        let url = "https://me:hunter22@proxy.example.com".to_owned();
+        let (_, refused) = read(&[("AWS_ENDPOINT_URL_ECR".to_owned(), url)].into());
+        let refused = refused.unwrap();
+        assert_eq!(refused.what, "AWS_ENDPOINT_URL_ECR carries a login");
+        assert!(!format!("{refused:?}").contains("hunter22"));
+    }
 }

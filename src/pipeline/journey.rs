@@ -230,6 +230,8 @@ impl Journey<'_> {
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
         let Halt { ending, failures, now, serving, planned } = halt;
+        let is_bug = failures.iter().any(|failure| failure.code == Code::RunBug);
+        let ending = if is_bug { Ending::Bug } else { ending };
         let first = match self.inputs.command {
             Command::Plan if planned => "nothing would be written",
             _ => first_words(ending),

@@ -222,7 +222,8 @@ impl Scene<'_> {
         };
         self.journey.report.say(Event::StepDone { step: Step::Deploy, took, text });
         let restore = cleared.restore.as_ref();
-        let revision = cleared.live.revision.and_then(|n| u64::try_from(n).ok());
+        let revision = cleared.live.revision.filter(|_| before != after);
+        let revision = revision.and_then(|n| u64::try_from(n).ok());
         let named = self
             .plan
             .image()
@@ -285,6 +286,7 @@ impl Scene<'_> {
             End::Cancelled(signal) => words.cancelled(&ended, *signal, back),
             End::Changed(change) => words.changed(&ended, change, self.proven_newer(change).await),
             End::Gone => words.gone(),
+            End::Paused => words.paused(&ended),
             End::Unknown(failure) => words.unknown(&ended.rollout.from_label, failure),
             End::Ready(_) => Close { ending: Ending::Bug, told: None },
         };

@@ -13,7 +13,7 @@ use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, LiveC
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::{Ancestry, Github};
 use crate::inputs::{Inputs, Target};
-use crate::names::{Commit, Container, Digest, ImageRef, Repository};
+use crate::names::{Commit, CommitSha, Container, Digest, ImageRef, Repository};
 use crate::record::Record;
 use crate::registry::{Reference, Registry};
 use crate::restore::Resolved;
@@ -252,9 +252,15 @@ pub async fn compare(
     if newest.commit == commit.sha.as_str() {
         return Some(Ancestry::Same);
     }
+    // An annotation is anybody's text: only a commit goes into a request that carries our token. A
+    // dirty tree is compared by the commit it began from.
+    let base: CommitSha = newest.commit.trim_end_matches("-dirty").parse().ok()?;
+    if base == commit.sha {
+        return None;
+    }
     reads.add(1);
     github
-        .compare(&newest.commit, commit.sha.as_str())
+        .compare(base.as_str(), commit.sha.as_str())
         .await
         .inspect_err(|what| unseen.push(what.clone()))
         .ok()

@@ -131,7 +131,7 @@ async fn a_second_signal_ends_the_watch_of_the_rollback() {
     insta::assert_snapshot!(told.ending(), @"
     error[SW-RUN-CANCELLED]: `shop/web` was not watched to the end: cancelled @ after the patch to 9f2c1e4
       why:  SIGINT (job cancelled, or Ctrl-C)
-      now:  3f2a91c is set again, unwatched
+      now:  3f2a91c is set again, unwatched: its pods were not looked at
       next: slipway status
     ");
     insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");

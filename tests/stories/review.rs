@@ -80,3 +80,21 @@ async fn what_serves_is_the_programs_image_and_not_that_of_the_sidecar_before_it
     insta::assert_snapshot!(told.err.lines().find(|line| line.contains("now:")).unwrap_or(&told.err), @"  now:  3f2a91c serves, 3/3 ready");
     assert_eq!(told.exit, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_somebody_pauses_is_left_to_them() {
+    let stage = Stage::new().await.serving().ships("never-ready").input("timeout", "3s");
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    let paused = json!({ "spec": { "paused": true } });
+    stage.kube().write("kubectl-rollout", "Deployment", "shop", "web", &paused).unwrap();
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(error(&told), @"
+    error[SW-WORKLOAD-PAUSED]: `shop/web` was taken over: somebody paused it while 9f2c1e4 rolled out
+      why:  it still @ after 3s
+      now:  9f2c1e4 is set, 0/3 new, 3 old ready
+      next: kubectl -n shop rollout resume deployment/web
+    ");
+    insta::assert_snapshot!(stage.serves(), @"web:9f2c1e4@sha256:406c22a70f42, 1 updated, 3 ready");
+    assert_eq!(told.exit, 6);
+}
