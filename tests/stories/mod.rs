@@ -2,10 +2,11 @@
 
 mod announced;
 mod cancel;
+mod faults;
 mod first;
-mod races;
-mod rollbacks;
-mod rollouts;
 mod guard;
 mod platform;
+mod races;
 mod refusals;
+mod rollbacks;
+mod rollouts;
