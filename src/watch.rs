@@ -108,12 +108,21 @@ impl Watch<'_> {
         let mut quiet = Box::pin(tokio::time::sleep(QUIET));
         let mut ears = Ears::default();
         let (mut unsaid, mut first) = (false, tokio::time::Instant::now());
+        // The watch tells what comes after it: where nothing more comes, it is the last word.
+        let mut patched = Some(rollout.patched.clone());
         loop {
             let seen = tokio::select! {
                 biased;
                 signal = self.cancelled() => return (End::Cancelled(signal), rollout.begun.elapsed()),
                 fed = feed.next() => match fed {
-                    Some(Fed::Seen(seen)) => seen,
+                    Some(Fed::Seen(seen)) => {
+                        let newer = matches!(seen, Seen::Workload(_) | Seen::WorkloadGone);
+                        if let Some(workload) = patched.take().filter(|_| !newer) {
+                            let at = ears.heard(rollout.begun.elapsed());
+                            judge(memory, &Observation { at, seen: Seen::Workload(workload) });
+                        }
+                        seen
+                    }
                     Some(Fed::Ended(failure)) => return (End::Unknown(Box::new(failure)), rollout.begun.elapsed()),
                     Some(fed) => {
                         ears.tell(self.report, rollout.begun.elapsed(), fed);
@@ -143,7 +152,7 @@ impl Watch<'_> {
             if verdict != Verdict::Waiting {
                 self.progress(at, memory.progress());
             }
-            if matches!(verdict, Verdict::Late(_)) && memory.progress() == Progress::default() {
+            if matches!(verdict, Verdict::Late(_)) && patched.is_some() {
                 return (End::Unknown(Box::new(never_seen(&ears.last))), at);
             }
             if let Some(end) = self.end(verdict, memory).await {

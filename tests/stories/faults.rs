@@ -235,7 +235,7 @@ async fn a_watch_whose_past_is_forgotten_reads_anew() {
     let told = going.end(&stage).await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 3 exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -305,7 +305,7 @@ async fn garbage_from_ecr_is_told_as_that() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @"
     error[SW-AWS-ANSWER]: nothing was written: AWS did not do `ecr:DescribeRepositories`
-      why:  `ecr:DescribeRepositories` answered 200
+      why:  `ecr:DescribeRepositories` answered 200, but not with what AWS sends
       now:  not visible
       next: slipway explain SW-AWS-ANSWER
     ");
@@ -320,7 +320,7 @@ async fn garbage_from_eks_is_told_as_that() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @"
     error[SW-AWS-ANSWER]: nothing was written: AWS did not do `eks:DescribeCluster`
-      why:  `eks:DescribeCluster` answered 200
+      why:  `eks:DescribeCluster` answered 200, but not with what AWS sends
       now:  not visible
       next: slipway explain SW-AWS-ANSWER
     ");
@@ -350,7 +350,7 @@ async fn garbage_from_sts_is_told_as_that() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @"
     error[SW-AWS-ANSWER]: nothing was written: AWS did not do `sts:GetCallerIdentity`
-      why:  `sts:GetCallerIdentity` answered 200
+      why:  `sts:GetCallerIdentity` answered 200, but not with what AWS sends
       now:  not visible
       next: slipway explain SW-AWS-ANSWER
     ");
@@ -375,4 +375,50 @@ async fn throttled_services_are_waited_for() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @"shipped 9f2c1e4 to shop/web in @s");
     assert_eq!(told.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_whose_answer_was_lost_is_found_in_ecr() {
+    let stage = story("good").await;
+    stage.sandbox.fault("registry PUT manifest", 1, Fault::DropAnswer);
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @"shipped 9f2c1e4 to shop/web in @s");
+    assert_eq!(told.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_whose_answer_was_lost_is_found_in_the_workload() {
+    let stage = story("crash").await;
+    stage.sandbox.fault_after(2, "patch deployments", 1, Fault::DropAnswer);
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.set(), @"web:3f2a91c@sha256:17d4954971da");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_no_longer_knows_us_cannot_be_rolled_back() {
+    let stage = story("never-ready").await.input("timeout", "2s");
+    stage.sandbox.fault("watch ", 9999, Fault::CutAnswer { after: 20_000 });
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    stage.sandbox.world(|world| world.cluster.access.clear());
+    stage.sandbox.fault("/api", 9999, status(401, "Unauthorized", "Unauthorized", &json!({})));
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-RESTORE-FAILED]: `shop/web` was not rolled back: 9f2c1e4 fails (SW-PROBE-READY), `prod` does not know user `demo`
+      why:  401 twice, the second time to a new token
+            9f2c1e4: container `app` runs, but its readiness probe does not pass
+            kubelet on @NODE@, for @s: "Readiness probe failed: Get "http://10.0.16.8:8080/": dial tcp 10.0.16.8:8080: connect: connection refused"; 1/1 new pods
+      now:  9f2c1e4 is set, 0/3 new, 3 old ready
+      next: a person is needed: slipway status, then push a fix
+    "#);
+    insta::assert_snapshot!(stage.set(), @"web:9f2c1e4@sha256:406c22a70f42");
+    assert_eq!(told.exit, 6);
 }
