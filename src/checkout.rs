@@ -105,16 +105,19 @@ fn head(
 }
 
 fn absent(context: &Path) -> Failure {
-    Failure::new(
-        Code::CommitMissing,
-        format!("no commit is checked out in `{}`", context.display()),
-    )
+    Failure::new(Code::CommitMissing, format!("no commit is checked out in `{}`", shown(context)))
+}
+
+/// As it was typed: `.` below the folder where we are is `.`.
+fn shown(context: &Path) -> String {
+    let typed = context.strip_prefix(".").unwrap_or(context).display().to_string();
+    if typed.is_empty() { ".".into() } else { typed }
 }
 
 fn unreadable(context: &Path, words: &str) -> Failure {
     Failure::new(
         Code::CommitMissing,
-        format!("the repository of `{}` cannot be read", context.display()),
+        format!("the repository of `{}` cannot be read", shown(context)),
     )
     .why(quoted(words))
     .next("check it out again with actions/checkout, or set `commit`")

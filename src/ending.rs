@@ -64,6 +64,19 @@ fn not_found(point: &RestorePoint) -> String {
     format!("BatchGetImage: ImageNotFound for {digest}")
 }
 
+/// The command that puts a commit back. Where the cancelled run was itself a rollback, the commit
+/// that stood there is withdrawn by now, and comes back only if that is allowed.
+fn way_back(commit: &str, record: &Record) -> String {
+    let allow = match record.withdrawn(commit, None) {
+        Some(_) => format!(" --allow {}", Code::ImageWithdrawn),
+        None => String::new(),
+    };
+    format!(
+        "; to go back: slipway rollback --to {}{allow}   (by itself: `on-cancel: rollback`)",
+        short_commit(commit)
+    )
+}
+
 impl Words<'_> {
     /// It failed: with what came of the rollback, or without a restore point.
     #[must_use]
@@ -268,7 +281,9 @@ impl Words<'_> {
             ),
             None => {
                 let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
-                let go_back = back.map_or(String::new(), |commit| format!("; to go back: slipway rollback --to {}   (by itself: `on-cancel: rollback`)", short_commit(commit)));
+                let annotations = ended.rollout.patched.metadata.annotations.clone();
+                let record = Record::read(&annotations.unwrap_or_default());
+                let go_back = back.map_or(String::new(), |commit| way_back(commit, &record));
                 (
                     format!(
                         "{} goes on rolling out, unwatched: {}",
@@ -354,5 +369,38 @@ impl Words<'_> {
         failure.why.clone_from(&why.why);
         failure = failure.next("a person is needed: slipway status, once the cluster answers");
         close(Ending::Unknown, Severity::Error, failure, "not visible".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Entry, Fate, Mark};
+
+    #[test]
+    fn the_way_back_to_a_withdrawn_commit_allows_it() {
+        let commit = "3f2a91c000000000000000000000000000000000";
+        let entry = |fate| Entry {
+            commit: commit.into(),
+            digest: crate::names::Digest::of(b"image"),
+            fate,
+            revision: None,
+            mark: Mark {
+                run: "4711.1".into(),
+                number: None,
+                workflow: None,
+                reference: None,
+                at: "2026-11-21T08:41:00Z".into(),
+            },
+        };
+        let record = |fate| Record { history: vec![entry(fate)], ..Record::default() };
+        assert_eq!(
+            way_back(commit, &record(Fate::Healthy)),
+            "; to go back: slipway rollback --to 3f2a91c   (by itself: `on-cancel: rollback`)"
+        );
+        assert_eq!(
+            way_back(commit, &record(Fate::Withdrawn("by hand".into()))),
+            "; to go back: slipway rollback --to 3f2a91c --allow SW-IMAGE-WITHDRAWN   (by itself: `on-cancel: rollback`)"
+        );
     }
 }

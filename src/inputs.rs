@@ -185,14 +185,18 @@ fn fill(
     };
     let spelling = [("tag-and-digest", Spelling::TagAndDigest), ("digest", Spelling::Digest)];
     let on_cancel = [("keep", OnCancel::Keep), ("rollback", OnCancel::Rollback)];
-    let context = folder.join(reader.text("context").unwrap_or("."));
+    // `./.` would be told back to somebody who typed nothing.
+    let context = match reader.text("context") {
+        None | Some(".") => folder.to_owned(),
+        Some(context) => folder.join(context),
+    };
     Some(Inputs {
         command,
         intent: to.filter(|_| command == Command::Rollback).map_or(Intent::Ship, Intent::Rollback),
         identity: None,
         expect_account: reader.name("expect-account"),
         github_token: reader.text("github-token").map(SecretString::from),
-        repository: reader.name("repository"),
+        repository: reader.with("repository", typed::repository),
         commit: reader.name("commit"),
         context,
         image: reader.text("image").map(Into::into),
@@ -200,7 +204,10 @@ fn fill(
         create_repository: reader.switch("create-repository"),
         target,
         spelling: reader.word("reference", &spelling).unwrap_or(Spelling::TagAndDigest),
-        patience: Patience { timeout: reader.duration("timeout"), bake: reader.duration("bake") },
+        patience: Patience {
+            timeout: reader.with("timeout", typed::some_time).unwrap_or_default(),
+            bake: reader.duration("bake"),
+        },
         on_cancel: reader.word("on-cancel", &on_cancel).unwrap_or(OnCancel::Keep),
         push_only,
         allow: reader.with("allow", typed::allowed).unwrap_or_default(),

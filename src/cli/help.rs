@@ -10,7 +10,22 @@ pub fn text(command: Option<Command>) -> String {
     match command {
         None => overview(),
         Some(command) if command.takes_inputs() => inputs(command),
-        Some(command) => format!("usage: slipway {}\n\n{}\n", usage(command), command.about()),
+        Some(command) => {
+            format!("usage: slipway {}\n\n{}\n", usage(command), more(command))
+        }
+    }
+}
+
+/// What the list of commands has no room for.
+fn more(command: Command) -> &'static str {
+    match command {
+        Command::Completions => {
+            "bash  source <(slipway completions bash)\nzsh   slipway completions zsh > \"${fpath[1]}/_slipway\"\nfish  slipway completions fish > ~/.config/fish/completions/slipway.fish"
+        }
+        Command::Sandbox => {
+            "the demo's AWS, cluster and GitHub on 127.0.0.1, kept running until Ctrl-C: prints what\nanother shell needs, and lines to try there; without PORT a free one is taken"
+        }
+        other => other.about(),
     }
 }
 
@@ -64,6 +79,9 @@ fn inputs(command: Command) -> String {
             .filter(|i| i.group == *group && i.has_flag() && fits(i, command))
             .map(item)
             .collect();
+        if items.is_empty() {
+            continue;
+        }
         text.push_str(&row(group.word(), &items));
         if *group == Group::Who {
             let secret: Vec<_> = INPUTS
@@ -161,6 +179,27 @@ mod tests {
         watch  --timeout [10m]  --bake [30s] without a restart  --on-cancel rollback
         run    --to COMMIT  --allow CODE (overrule that refusal)  --json  --config [slipway.yml]
         ");
+        insta::assert_snapshot!(text(Some(Command::Status)), @"
+        usage: slipway status [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
+        who    --role-to-assume (OIDC)  --aws-region  --expect-account
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+        image  --repository (tag: the commit)
+        where  --cluster  --namespace  --workload KIND/NAME  --container
+        run    --json  --config [slipway.yml]
+        ");
+        insta::assert_snapshot!(text(Some(Command::Sandbox)), @"
+        usage: slipway sandbox [PORT]
+
+        the demo's AWS, cluster and GitHub on 127.0.0.1, kept running until Ctrl-C: prints what
+        another shell needs, and lines to try there; without PORT a free one is taken
+        ");
+        insta::assert_snapshot!(text(Some(Command::Completions)), @r#"
+        usage: slipway completions bash|zsh|fish
+
+        bash  source <(slipway completions bash)
+        zsh   slipway completions zsh > "${fpath[1]}/_slipway"
+        fish  slipway completions fish > ~/.config/fish/completions/slipway.fish
+        "#);
         insta::assert_snapshot!(text(Some(Command::Explain)), @"
         usage: slipway explain CODE   (or `exit`; without a code, all of them)
 

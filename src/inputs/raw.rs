@@ -4,10 +4,12 @@
 //! all of them are told at once.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::path::Path;
 
 use super::config;
 use super::table::{Command, INPUTS, Input, Ways, find};
+use crate::error::one_line;
 use crate::names::nearest;
 
 /// The process's environment, read once.
@@ -87,7 +89,7 @@ pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fau
     let mut faults = Vec::new();
     let mut flags = BTreeMap::new();
     let mut loose = Vec::new();
-    let mut words = words.iter();
+    let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         match word.strip_prefix("--") {
             _ if word == "-h" || word == "--help" => {
@@ -97,7 +99,14 @@ pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fau
                 );
             }
             _ if word == "-V" || word == "--version" => return (Asked::Version, Vec::new()),
-            Some(flag) => take_flag(flag, &mut words, &mut flags, &mut faults),
+            Some("") => {
+                faults
+                    .push(Fault::new("`--` ends nothing here: inputs are written `--name value`"));
+            }
+            Some(flag) => {
+                let known = !loose.is_empty();
+                take_flag(flag, &mut words, known, &mut flags, &mut faults);
+            }
             None if word.starts_with('-') && word.len() > 1 => faults.push(Fault::new(format!(
                 "`{word}` is no flag: inputs are written `--name value`"
             ))),
@@ -108,9 +117,17 @@ pub fn arguments(words: &[String], environment: &Environment) -> (Asked, Vec<Fau
     (asked, faults)
 }
 
+/// The value of a flag is the next word, but never another flag.
+fn value<'a>(words: &mut Peekable<impl Iterator<Item = &'a String>>) -> Option<String> {
+    words.next_if(|word| !word.starts_with("--")).cloned()
+}
+
+/// Takes one flag and its value. `known`: the command stands before it, so that the word after an
+/// unknown flag can only be its value.
 fn take_flag<'a>(
     flag: &str,
-    words: &mut impl Iterator<Item = &'a String>,
+    words: &mut Peekable<impl Iterator<Item = &'a String>>,
+    known: bool,
     flags: &mut BTreeMap<&'static str, String>,
     faults: &mut Vec<Fault>,
 ) {
@@ -122,20 +139,49 @@ fn take_flag<'a>(
         Some(input) if input.ways == Ways::Switch => {
             flags.insert(input.name, attached.unwrap_or_else(|| "true".into()));
         }
-        Some(input) if input.has_flag() => match attached.or_else(|| words.next().cloned()) {
-            Some(value) => {
-                flags.insert(input.name, value);
-            }
+        Some(input) if input.has_flag() => match attached.or_else(|| value(words)) {
+            Some(value) => put_flag(input.name, value, flags, faults),
             None => {
                 faults.push(Fault::new(format!("`{name}` has no value: write `--{name} VALUE`")))
             }
         },
         Some(input) => {
             // The value is taken with it, so that it is not told as a stray word.
-            attached.or_else(|| words.next().cloned());
+            attached.or_else(|| value(words));
             faults.push(Fault::new(no_flag(input)));
         }
-        None => faults.push(Fault::new(unknown(name))),
+        None => {
+            // So here: what stands behind a slip in the name of a secret must not be shown.
+            if attached.is_none() {
+                let is_value = |word: &&String| known || Command::find(word).is_none();
+                words.next_if(|word| !word.starts_with("--") && is_value(word));
+            }
+            faults.push(Fault::new(unknown(name)));
+        }
+    }
+}
+
+/// A flag that is given twice is added to where several values are meant, and refused elsewhere:
+/// which of two clusters is meant is not for slipway to say.
+fn put_flag(
+    name: &'static str,
+    value: String,
+    flags: &mut BTreeMap<&'static str, String>,
+    faults: &mut Vec<Fault>,
+) {
+    match flags.get_mut(name) {
+        Some(first) if matches!(name, "allow" | "platform") => {
+            first.push(',');
+            first.push_str(&value);
+        }
+        Some(first) if *first != value => faults.push(Fault::new(format!(
+            "`{name}` is given twice, as \"{}\" and \"{}\": give it once",
+            one_line(first, 60),
+            one_line(&value, 60)
+        ))),
+        _ => {
+            flags.insert(name, value);
+        }
     }
 }
 
@@ -175,7 +221,8 @@ fn command(
         let meant =
             near.map_or_else(|| ": see `slipway -h`".into(), |n| format!(": did you mean `{n}`?"));
         faults.push(Fault::new(format!("`{typed}` is no command{meant}")));
-        return Asked::Run(Command::Plan, Vec::new(), flags);
+        // Which inputs are needed is not known without a command: one that needs none stands in.
+        return Asked::Run(Command::Explain, Vec::new(), flags);
     };
     let words: Vec<_> = loose.into_iter().skip(1).collect();
     if command.takes_inputs() {
@@ -247,4 +294,49 @@ pub fn collect(
         }
     }
     (values, faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The command that was understood, its flags, and every fault.
+    fn typed(line: &str) -> String {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        let (asked, faults) = arguments(&words, &Environment::new());
+        let faults: Vec<_> = faults.into_iter().map(|fault| fault.said).collect();
+        let flags = match asked {
+            Asked::Run(command, _, flags) => {
+                let flags: Vec<_> = flags.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                format!("{} {}", command.word(), flags.join(" "))
+            }
+            Asked::Help(_) | Asked::Version => "no run".into(),
+        };
+        format!("{} | {}", flags.trim_end(), faults.join(" / "))
+    }
+
+    #[test]
+    fn a_flag_never_takes_another_flag_as_its_value() {
+        insta::assert_snapshot!(typed("plan --cluster --namespace shop"), @"plan namespace=shop | `cluster` has no value: write `--cluster VALUE`");
+        insta::assert_snapshot!(typed("plan --bake -5s --cluster"), @"plan bake=-5s | `cluster` has no value: write `--cluster VALUE`");
+    }
+
+    #[test]
+    fn the_value_of_an_unknown_flag_is_no_stray_word() {
+        insta::assert_snapshot!(typed("ship --servces all --cluster prod"), @"ship cluster=prod | `servces` is no input");
+        insta::assert_snapshot!(typed("--servces ship"), @"ship | `servces` is no input");
+        insta::assert_snapshot!(typed("ship --"), @"ship | `--` ends nothing here: inputs are written `--name value`");
+    }
+
+    #[test]
+    fn an_unknown_command_stands_in_as_one_that_needs_no_inputs() {
+        insta::assert_snapshot!(typed("shp --cluster prod"), @"explain cluster=prod | `shp` is no command: did you mean `ship`?");
+    }
+
+    #[test]
+    fn a_flag_that_is_given_twice_is_refused_where_one_value_is_meant() {
+        insta::assert_snapshot!(typed("ship --cluster a --cluster b --cluster a"), @r#"ship cluster=a | `cluster` is given twice, as "a" and "b": give it once"#);
+        insta::assert_snapshot!(typed("ship --cluster a --cluster a"), @"ship cluster=a |");
+        insta::assert_snapshot!(typed("ship --allow SW-COMMIT-BEHIND --allow SW-IMAGE-WITHDRAWN"), @"ship allow=SW-COMMIT-BEHIND,SW-IMAGE-WITHDRAWN |");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::raw::{Fault, Given, Origin};
 use super::table::{Command, find};
 use crate::error::{Code, one_line};
-use crate::names::{Malformed, Platform, nearest};
+use crate::names::{Malformed, Platform, Repository, nearest};
 
 /// Takes typed values out of the given ones and keeps every fault.
 pub struct Reader<'a> {
@@ -31,6 +31,8 @@ impl<'a> Reader<'a> {
     pub fn demand(&mut self, command: Command, but_for: &[&str]) {
         for input in super::table::INPUTS {
             let needed = input.needed_by.contains(&command) && !but_for.contains(&input.name);
+            let told = format!("`{}` has no value", input.name);
+            let needed = needed && !self.faults.iter().any(|fault| fault.said.starts_with(&told));
             if needed && !self.values.contains_key(input.name) {
                 self.faults.push(Fault::new(format!("`{}` is missing", input.name)));
             }
@@ -100,6 +102,17 @@ fn bad(name: &str, given: &Given, clause: &str) -> Fault {
     }
 }
 
+/// No rollout is waited for longer than a day.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A duration that is some time: with `0s` every rollout would be late at once.
+pub fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("at least `1s`".into()),
+        time => Ok(time),
+    }
+}
+
 /// Reads `10m`, `90s`, `1h30m`, `0s`; anything else is told how to write it.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let (mut total, mut digits) = (Duration::ZERO, String::new());
@@ -114,10 +127,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             'h' => 3600,
             _ => return Err(how_to_write(text)),
         };
-        let count: u64 = digits.parse().map_err(|_| how_to_write(text))?;
-        total += Duration::from_secs(
-            count.checked_mul(unit).filter(|s| *s <= 24 * 3600).ok_or("at most `24h`")?,
-        );
+        if digits.is_empty() {
+            return Err(how_to_write(text));
+        }
+        // Digits that are no number are too many of them.
+        let seconds = digits.parse().ok().and_then(|count: u64| count.checked_mul(unit));
+        total = seconds
+            .and_then(|seconds| total.checked_add(Duration::from_secs(seconds)))
+            .filter(|total| *total <= LONGEST)
+            .ok_or("at most `24h`")?;
         digits.clear();
     }
     if digits.is_empty() && !text.is_empty() { Ok(total) } else { Err(how_to_write(text)) }
@@ -135,7 +153,32 @@ fn how_to_write(text: &str) -> String {
 
 /// Platforms, separated by commas.
 pub fn platforms(text: &str) -> Result<Vec<Platform>, String> {
-    text.split(',').map(|platform| platform.trim().parse()).collect()
+    text.split(',').map(|platform| one_platform(platform.trim())).collect()
+}
+
+/// The architectures that Kubernetes nodes on Linux have.
+const ARCHITECTURES: &[&str] =
+    &["amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le"];
+
+fn one_platform(text: &str) -> Result<Platform, String> {
+    let platform: Platform = text.parse()?;
+    if ARCHITECTURES.contains(&platform.architecture.as_str()) {
+        return Ok(platform);
+    }
+    Err(match nearest(&platform.architecture, ARCHITECTURES.iter().copied()) {
+        Some(near) => format!("did you mean `linux/{near}`?"),
+        None => "a platform is `linux/amd64` or `linux/arm64`".into(),
+    })
+}
+
+/// The name of an ECR repository. People copy it with the registry's host, which slipway knows.
+pub fn repository(text: &str) -> Result<Repository, String> {
+    match text.split_once('/') {
+        Some((host, name)) if host.contains(".dkr.ecr.") => {
+            Err(format!("leave the registry's host out: `{}`", one_line(name, 60)))
+        }
+        _ => text.parse(),
+    }
 }
 
 /// Refusals that a user may overrule, because the decision is theirs.
@@ -183,6 +226,31 @@ mod tests {
         assert_eq!(seconds("600"), Err("write it with a unit, `600s` or `600m`".into()));
         assert_eq!(seconds("soon"), Err("write it as `30s`, `10m` or `1h`".into()));
         assert_eq!(seconds("999h"), Err("at most `24h`".into()));
+        assert_eq!(seconds("24h1s"), Err("at most `24h`".into()));
+        assert_eq!(seconds("99999999999999999999s"), Err("at most `24h`".into()));
+        assert_eq!(seconds("m"), Err("write it as `30s`, `10m` or `1h`".into()));
+        assert_eq!(some_time("0s"), Err("at least `1s`".into()));
+        assert_eq!(some_time("1m"), Ok(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn platforms_that_no_node_has_are_slips() {
+        assert_eq!(platforms("linux/arm46"), Err("did you mean `linux/arm64`?".into()));
+        assert_eq!(
+            platforms("linux/vax"),
+            Err("a platform is `linux/amd64` or `linux/arm64`".into())
+        );
+        assert_eq!(platforms("linux/amd64, linux/arm64").map(|all| all.len()), Ok(2));
+    }
+
+    #[test]
+    fn a_repository_is_named_without_its_registry() {
+        let whole = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/demo/web";
+        assert_eq!(
+            repository(whole).err(),
+            Some("leave the registry's host out: `demo/web`".into())
+        );
+        assert_eq!(repository("demo/web").map(|name| name.to_string()), Ok("demo/web".into()));
     }
 
     #[test]

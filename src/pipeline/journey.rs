@@ -40,6 +40,8 @@ pub struct Halt {
     failures: Vec<Failure>,
     now: String,
     serving: Option<String>,
+    /// It speaks against a plan that could be made.
+    planned: bool,
 }
 
 /// What serves, as it was last read.
@@ -60,9 +62,13 @@ impl Now {
     pub fn at(place: &Place) -> Self {
         let (health, serving) = (&place.health, place.serving());
         let label = serving.label();
-        let verb = if health.ready == 0 { "is set" } else { "serves" };
+        // Without a look at the pods there is the Deployment's own count, and no proof of what they run.
+        let counted = place.live.deployment.status.as_ref().and_then(|s| s.ready_replicas);
+        let counted = counted.and_then(|ready| u32::try_from(ready).ok()).unwrap_or(0);
+        let ready = if place.sees_pods { health.ready } else { counted };
+        let verb = if ready == 0 || !place.sees_pods { "is set" } else { "serves" };
         Self {
-            said: format!("{label} {verb}, {}/{} ready", health.ready, health.wanted),
+            said: format!("{label} {verb}, {ready}/{} ready", health.wanted),
             commit: serving.commit,
         }
     }
@@ -77,6 +83,7 @@ impl Halt {
             failures: vec![failure],
             now: "not looked at".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -88,6 +95,7 @@ impl Halt {
             failures: vec![failure],
             now: "not visible".into(),
             serving: None,
+            planned: false,
         })
     }
 
@@ -99,6 +107,7 @@ impl Halt {
             failures,
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: true,
         })
     }
 
@@ -116,6 +125,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 
@@ -128,6 +138,7 @@ impl Halt {
             failures: vec![failure],
             now: now.said.clone(),
             serving: now.commit.clone(),
+            planned: false,
         })
     }
 }
@@ -221,9 +232,9 @@ impl Journey<'_> {
     /// Tells every block of a halt; the first decides the outcome.
     #[must_use]
     pub fn halted(&self, halt: Halt) -> Outcome {
-        let Halt { ending, failures, now, serving } = halt;
-        let first = match (self.inputs.command, ending) {
-            (Command::Plan, Ending::Refused) => "nothing would be written",
+        let Halt { ending, failures, now, serving, planned } = halt;
+        let first = match self.inputs.command {
+            Command::Plan if planned => "nothing would be written",
             _ => first_words(ending),
         };
         let mut blocks: Vec<_> =

@@ -150,8 +150,10 @@ fn shipped(
         (Some(image), Some(held)) if held.manifest.digest == image.root.digest => {
             Ok(reuse(commit, held))
         }
-        (Some(image), Some(_))
-            if commit.dirty && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag())) =>
+        (Some(image), Some(held))
+            if commit.dirty
+                && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag()))
+                && !is_needed(&held.manifest.digest, facts) =>
         {
             Ok(take(commit, image))
         }
@@ -162,6 +164,18 @@ fn shipped(
         }
         (None, _) => Err(Box::new(nothing_to_ship(facts, &commit))),
     }
+}
+
+/// Whether pods run this image or a rollback would restore it: without a tag, ECR's lifecycle rules
+/// take it away.
+fn is_needed(digest: &Digest, facts: &Facts) -> bool {
+    let Some(place) = &facts.place else { return false };
+    let set = place.live.containers.iter().map(|container| &container.image);
+    let completed = place.health.completed.iter();
+    let runs = completed.clone().flat_map(|revision| revision.digests.values().flatten());
+    let images = completed.flat_map(|revision| revision.images.values());
+    let named = set.chain(images).filter_map(|image| crate::restore::pinned(image));
+    runs.cloned().chain(named).any(|needed| needed == *digest)
 }
 
 fn take(commit: Commit, image: &Image) -> Chosen {
@@ -196,14 +210,19 @@ fn conflict(
     let tag = commit.short();
     let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
     let kind = if immutable { "immutable tag" } else { "tag" };
-    Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
+    let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
         .why(format!(
             "ECR has {}, `{}` is {}",
             held.manifest.digest.short(),
             image.shown,
             image.root.digest.short()
-        ))
-        .next("leave out `image` to deploy the one in ECR, or ship a new commit")
+        ));
+    if commit.dirty && !immutable {
+        return failure
+            .why("a tag is not taken from an image that serves or that a rollback restores")
+            .next("commit the change, and ship that commit");
+    }
+    failure.next("leave out `image` to deploy the one in ECR, or ship a new commit")
 }
 
 /// An image under the commit's tag is taken only for what its labels say it is.

@@ -81,14 +81,9 @@ fn image(wanted: &Wanted) -> String {
 
 fn changed(wanted: &Wanted, change: &ImageChange) -> String {
     let names: Vec<_> = change.containers.keys().map(|name| format!("`{name}`")).collect();
-    let (containers, run) =
-        if names.len() == 1 { ("container", "runs") } else { ("containers", "run") };
+    let containers = if names.len() == 1 { "container" } else { "containers" };
     if change.unchanged {
-        return format!(
-            "none: {containers} {} already {run} {}",
-            names.join(", "),
-            wanted.commit.short()
-        );
+        return unchanged(&names, &wanted.commit.short());
     }
     format!(
         "{containers} {}: {} -> {}, and slipway's own annotations",
@@ -96,6 +91,13 @@ fn changed(wanted: &Wanted, change: &ImageChange) -> String {
         change.from_label,
         wanted.commit.short()
     )
+}
+
+fn unchanged(names: &[String], commit: &str) -> String {
+    match names {
+        [one] => format!("none: container {one} already runs {commit}"),
+        many => format!("none: containers {} already run {commit}", many.join(", ")),
+    }
 }
 
 fn restored(point: &RestorePoint) -> String {
@@ -116,4 +118,19 @@ fn watch(inputs: &Inputs) -> String {
         return format!("{most} at most");
     }
     format!("{most} at most, then {} without a restart", figures::setting(patience.bake))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_container_runs_and_several_run() {
+        let names = ["`app`".to_owned(), "`worker`".to_owned()];
+        assert_eq!(unchanged(&names[..1], "9f2c1e4"), "none: container `app` already runs 9f2c1e4");
+        assert_eq!(
+            unchanged(&names, "9f2c1e4"),
+            "none: containers `app`, `worker` already run 9f2c1e4"
+        );
+    }
 }

@@ -155,7 +155,7 @@ fn scaled(path: &str, live: &Live) -> Failure {
 
 fn unhealthy(path: &str, place: &Place, can_restore: bool) -> Option<Failure> {
     let health = &place.health;
-    if health.is_well() || place.live.replicas == 0 {
+    if !place.sees_pods || health.is_well() || place.live.replicas == 0 {
         return None;
     }
     let state = health

@@ -7,7 +7,7 @@ mod clean;
 mod event;
 pub mod figures;
 mod json;
-mod outputs;
+pub mod outputs;
 mod summary;
 mod terminal;
 mod text;

@@ -31,6 +31,8 @@ pub struct Place {
     pub health: Health,
     /// Its ReplicaSets: earlier revisions with their images as they were spelled.
     pub sets: Vec<ReplicaSet>,
+    /// ReplicaSets and pods were read; else `health` says nothing.
+    pub sees_pods: bool,
     /// The refusal that missing rights make, all of them at once.
     pub lacking: Option<Failure>,
     /// What tells the platform.
@@ -182,6 +184,7 @@ async fn around(
             None
         }
     };
+    let sees_pods = sets.is_ok() && pods.is_ok();
     // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
     let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
     let (sets, pods) = if lacking.is_some() {
@@ -200,16 +203,15 @@ async fn around(
         ..Evidence::default()
     };
     let record = Record::read(&live.annotations);
-    let mut health = cluster::health(&live, &sets, &pods);
-    if lacking.is_some() && (sets.is_empty() || pods.is_empty()) {
-        // Pods that may not be listed are not pods that are not ready: the workload counts them itself.
-        health = health.as_counted_by(&live);
-    }
+    let health = cluster::health(&live, &sets, &pods);
+    let unlisted = lacking.is_some() && (sets.is_empty() || pods.is_empty());
     let place = Place {
         info,
-        health,
+        // Pods that may not be listed are not pods that are not ready: the workload counts its own.
+        health: if unlisted { health.as_counted_by(&live) } else { health },
         live,
         sets,
+        sees_pods,
         lacking,
         evidence,
         record: Record::default(),

@@ -39,15 +39,21 @@ fn page(shown: &str) -> Page {
     Page { shown: shown.to_owned(), path, text }
 }
 
-/// Every page of the house, from the top, `docs` and `.github`.
+/// Every page of the house, in whatever folder; not what was built or is not ours.
 fn pages() -> Vec<Page> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/codes", ".github"] {
-        let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let markdown = names.filter(|name| name.ends_with(".md"));
-        let shown = |name: String| Path::new(folder).join(name).display().to_string();
-        found.extend(markdown.map(|name| page(&shown(name))));
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let hidden = name.starts_with('.') && name != ".github";
+            if path.is_dir() && !hidden && !matches!(name.as_str(), "target" | "dist") {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                found.push(page(path.strip_prefix(root()).unwrap().to_str().unwrap()));
+            }
+        }
     }
     assert!(found.len() > 90, "only {} pages were found", found.len());
     found
