@@ -43,15 +43,19 @@ fn ready(progress: &Progress) -> String {
     format!("{}/{} ready", progress.new_ready, progress.wanted)
 }
 
-/// `0/3 new, 3 old ready`.
+/// `0/3 new, 3 old ready`; what was never counted is not told as nothing.
 fn halfway(progress: &Progress) -> String {
+    if *progress == Progress::default() {
+        return "its pods were not looked at".into();
+    }
     format!("{}/{} new, {} old ready", progress.new_ready, progress.wanted, progress.old_ready)
 }
 
 /// `0/3 new, 3 old ready`, and what that means where no pod is.
 fn left(progress: &Progress) -> String {
-    let serves = if progress.new_ready + progress.old_ready == 0 { ": nothing serves" } else { "" };
-    format!("{}{serves}", halfway(progress))
+    let seen = *progress != Progress::default();
+    let empty = seen && progress.new_ready + progress.old_ready == 0;
+    format!("{}{}", halfway(progress), if empty { ": nothing serves" } else { "" })
 }
 
 /// ECR's answer about the image that was to be put back.
@@ -107,6 +111,12 @@ impl Words<'_> {
                     now,
                 )
             }
+            Back::Lost(failure) => close(
+                Ending::Unknown,
+                Severity::Error,
+                self.not_rolled_back(failed, &failure.what, &failure.why),
+                format!("{} or {} is set: not visible", self.commit, point.label),
+            ),
             Back::Taken => {
                 let what = format!(
                     "`{}` was taken over: somebody changed it while {} was rolled back",
@@ -243,14 +253,32 @@ impl Words<'_> {
             self.path, self.commit
         );
         let failure = Failure::new(Code::RunCancelled, what).why(signal.said());
+        let by_hand = "slipway status";
         let (now, failure) = match back {
             Some((point, Back::Serves { progress, .. })) => (
                 format!("rolled back: {} serves, {}", point.label, ready(&progress)),
                 failure.next("nothing: `on-cancel` is rollback"),
             ),
-            Some((point, _)) => {
-                (format!("{} is set again, unwatched", point.label), failure.next("slipway status"))
-            }
+            Some((point, Back::Unwatched(progress))) => (
+                format!("{} is set again, unwatched: {}", point.label, halfway(&progress)),
+                failure.next(by_hand),
+            ),
+            Some((point, Back::Incomplete { progress, failure: inner })) => (
+                format!("{} is set again, {}", point.label, halfway(&progress)),
+                failure.why(format!("{}: {}", point.label, inner.what)).next(by_hand),
+            ),
+            Some((point, Back::Lost(inner))) => (
+                format!("{} or {} is set: not visible", self.commit, point.label),
+                failure.why(inner.what).next(by_hand),
+            ),
+            Some((_, Back::NotWritten(inner))) => (
+                format!("{} goes on rolling out, unwatched: not rolled back", self.commit),
+                failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
+            ),
+            Some((_, Back::Taken)) => (
+                "not ours any more: nothing more was written".into(),
+                failure.why("somebody changed it before it was rolled back").next(by_hand),
+            ),
             None => {
                 let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
                 let annotations = ended.rollout.patched.metadata.annotations.clone();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cancel::{Cancel, Signal};
 use crate::cluster::{Cluster, Fed};
 use crate::deploy::Rollout;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::report::{Event, Reporter, Step};
 use crate::rollout::{
     Cause, Change, Grace, Logs, Memory, Observation, Patience, Progress, Proof, Seen, Verdict,
@@ -110,12 +110,21 @@ impl Watch<'_> {
         let mut quiet = Box::pin(tokio::time::sleep(QUIET));
         let mut ears = Ears::default();
         let (mut unsaid, mut first) = (false, tokio::time::Instant::now());
+        // The watch tells what comes after it: where nothing more comes, it is the last word.
+        let mut patched = Some(rollout.patched.clone());
         loop {
             let seen = tokio::select! {
                 biased;
                 signal = self.cancelled() => return (End::Cancelled(signal), rollout.begun.elapsed()),
                 fed = feed.next() => match fed {
-                    Some(Fed::Seen(seen)) => seen,
+                    Some(Fed::Seen(seen)) => {
+                        let newer = matches!(seen, Seen::Workload(_) | Seen::WorkloadGone);
+                        if let Some(workload) = patched.take().filter(|_| !newer) {
+                            let at = ears.heard(rollout.begun.elapsed());
+                            judge(memory, &Observation { at, seen: Seen::Workload(workload) });
+                        }
+                        seen
+                    }
                     Some(Fed::Ended(failure)) => return (End::Unknown(Box::new(failure)), rollout.begun.elapsed()),
                     Some(fed) => {
                         ears.tell(self.report, rollout.begun.elapsed(), fed);
@@ -128,16 +137,25 @@ impl Watch<'_> {
                     self.progress(rollout.begun.elapsed(), memory.progress());
                     continue;
                 }
-                _ = tick.tick() => Seen::Tick,
+                _ = tick.tick() => match ears.deaf(rollout.begun.elapsed(), self.patience.timeout) {
+                    Deaf::No => Seen::Tick,
+                    Deaf::Still => continue,
+                    Deaf::TooLong(failure) => {
+                        return (End::Unknown(Box::new(failure)), rollout.begun.elapsed());
+                    }
+                },
             };
             let at = rollout.begun.elapsed();
-            let verdict = judge(memory, &Observation { at, seen });
+            let verdict = judge(memory, &Observation { at: ears.heard(at), seen });
             let now = tokio::time::Instant::now();
             first = if unsaid { first } else { now };
             quiet.as_mut().reset((now + QUIET).min(first + LONGEST));
             unsaid = true;
             if verdict != Verdict::Waiting {
                 self.progress(at, memory.progress());
+            }
+            if matches!(verdict, Verdict::Late(_)) && patched.is_some() {
+                return (End::Unknown(Box::new(never_seen(&ears.last))), at);
             }
             if let Some(end) = self.end(verdict, memory).await {
                 return (end, at);
@@ -194,30 +212,53 @@ fn is_paused(memory: &Memory) -> bool {
 }
 
 fn feed_is_over() -> Failure {
-    Failure::new(crate::error::Code::RunUnknown, "the watch ended by itself")
+    Failure::new(Code::RunUnknown, "the watch ended by itself")
 }
 
-/// Several streams are read at once, and an outage ends all of them: it is told once.
+/// A rollout that was never seen did not fail: nothing is known of it, and nothing is undone.
+fn never_seen(trouble: &str) -> Failure {
+    let failure = Failure::new(Code::RunUnknown, "its pods could not be read");
+    if trouble.is_empty() { failure } else { failure.why(trouble) }
+}
+
+/// Several streams are read at once, and an outage ends all of them: it is told once. Time in which
+/// something needed could not be read counts neither against the rollout nor as its bake.
 #[derive(Default)]
 struct Ears {
     unseen: BTreeSet<String>,
     troubled: Option<Duration>,
+    silent: BTreeSet<String>,
+    since: Option<Duration>,
+    missed: Duration,
+    last: String,
+}
+
+/// Whether everything that is needed can be read.
+enum Deaf {
+    No,
+    Still,
+    TooLong(Failure),
 }
 
 /// Trouble of another stream within this time is the same trouble.
 const SAME: Duration = Duration::from_secs(8);
+
+/// What explains and never decides may be missing.
+const OPTIONAL: &str = "events";
 
 impl Ears {
     /// Trouble of the watch itself is talk: the verdict only ever comes from what was seen.
     fn tell(&mut self, report: &Reporter, at: Duration, fed: Fed) {
         match fed {
             Fed::Trouble(text) => {
+                self.lose(&text, at);
                 if self.troubled.is_none_or(|before| at.saturating_sub(before) > SAME) {
                     self.troubled = Some(at);
                     report.say(Event::Watched { at, text });
                 }
             }
             Fed::Again(what) => {
+                self.regain(&what, at);
                 if self.troubled.take().is_some() {
                     report.say(Event::Watched { at, text: format!("{what} can be read again") });
                 }
@@ -229,5 +270,66 @@ impl Ears {
             }
             Fed::Seen(_) | Fed::Ended(_) => {}
         }
+    }
+
+    fn lose(&mut self, text: &str, at: Duration) {
+        let what = text.split(" cannot be read").next().unwrap_or(text);
+        if what != OPTIONAL {
+            self.silent.insert(what.to_owned());
+            self.since.get_or_insert(at);
+            text.clone_into(&mut self.last);
+        }
+    }
+
+    fn regain(&mut self, what: &str, at: Duration) {
+        self.silent.remove(what);
+        if self.silent.is_empty()
+            && let Some(since) = self.since.take()
+        {
+            self.missed += at.saturating_sub(since);
+        }
+    }
+
+    fn deaf(&self, at: Duration, longest: Duration) -> Deaf {
+        match self.since {
+            None => Deaf::No,
+            Some(since) if at.saturating_sub(since) < longest => Deaf::Still,
+            Some(_) => Deaf::TooLong(
+                Failure::new(Code::RunUnknown, "the cluster can no longer be read")
+                    .why(self.last.clone()),
+            ),
+        }
+    }
+
+    /// The part of this time in which everything needed could be read.
+    fn heard(&self, at: Duration) -> Duration {
+        let now = self.since.map_or(Duration::ZERO, |since| at.saturating_sub(since));
+        at.saturating_sub(self.missed + now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn time_in_which_nothing_could_be_read_counts_for_nothing() {
+        let mut ears = Ears::default();
+        ears.lose("events cannot be read since 10 s: connection refused", s(20));
+        assert_eq!(ears.heard(s(30)), s(30));
+        ears.lose("pods cannot be read since 10 s: connection refused", s(30));
+        ears.lose("deployments cannot be read since 10 s: connection refused", s(31));
+        assert!(matches!(ears.deaf(s(80), s(60)), Deaf::Still));
+        let Deaf::TooLong(failure) = ears.deaf(s(90), s(60)) else { panic!("still hopes") };
+        assert_eq!(failure.why, ["deployments cannot be read since 10 s: connection refused"]);
+        ears.regain("pods", s(100));
+        assert_eq!(ears.heard(s(110)), s(30));
+        ears.regain("deployments", s(120));
+        assert!(matches!(ears.deaf(s(121), s(60)), Deaf::No));
+        assert_eq!(ears.heard(s(125)), s(35));
     }
 }

@@ -4,6 +4,5 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod contract;
-#[expect(dead_code, reason = "stories take what they need")]
 mod stage;
 mod stories;

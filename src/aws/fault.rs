@@ -152,6 +152,10 @@ impl Fault {
             format!("{} {}", answer.status, one_line(&answer.code, 60))
         };
         match spoken(&answer.message) {
+            // A proxy or a captive portal answers like that.
+            words if words.is_empty() && answer.code.is_empty() && answer.status < 300 => {
+                format!("`{}` answered {code}, but not with what AWS sends", self.action)
+            }
             words if words.is_empty() => format!("`{}` answered {code}", self.action),
             words => format!("`{}` answered {code}: {}", self.action, quoted(&words)),
         }

@@ -201,6 +201,20 @@ impl Stage {
         scrub::text(&text, self.folder.path(), &self.sandbox.url())
     }
 
+    /// The outputs, a line each: `name = value`; the plan, which is long, as `{...}`.
+    pub fn outputs(&self) -> String {
+        let file = self.file("output");
+        let mut lines = file.lines();
+        let mut outputs = String::new();
+        while let Some((name, end)) = lines.next().and_then(|line| line.split_once("<<")) {
+            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
+            let value = if name == "plan" { "{...}".to_owned() } else { value.join(" ") };
+            outputs.push_str(format!("{name} = {value}").trim_end());
+            outputs.push('\n');
+        }
+        outputs
+    }
+
     fn command(&self, command: &str) -> Command {
         self.command_with(command, &self.inputs)
     }
@@ -307,6 +321,11 @@ impl Stage {
         self.counted(times, patch).await;
     }
 
+    /// Waits until this many patches of the workload have arrived, dry runs among them.
+    pub async fn patches(&self, times: usize) {
+        self.counted(times, |request| request.action.as_deref() == Some("patch deployments")).await;
+    }
+
     async fn counted(&self, times: usize, matches: impl Fn(&Request) -> bool) {
         for _ in 0..1000 {
             if self.sandbox.log().iter().filter(|request| matches(request)).count() >= times {
@@ -348,8 +367,12 @@ impl Stage {
 impl Told {
     /// What is printed to people, without the lines of the watch: how many there are depends on time.
     pub fn talk(&self) -> String {
+        self.talk_of(&self.err)
+    }
+
+    fn talk_of(&self, text: &str) -> String {
         let watch = |line: &&str| !(line.starts_with("  +") && line.contains("/3 new"));
-        self.err.lines().filter(watch).map(|line| format!("{line}\n")).collect()
+        text.lines().filter(watch).map(|line| format!("{line}\n")).collect()
     }
 
     /// Everything that is said beside the steps: blocks, what was not seen, the last line.
@@ -388,6 +411,12 @@ impl Told {
 }
 
 impl Told {
+    /// What GitHub's log shows: masks are heard by the runner and not shown.
+    pub fn log(&self) -> String {
+        let shown = self.talk_of(&self.out);
+        shown.lines().filter(|l| !l.starts_with("::add-mask::")).map(|l| format!("{l}\n")).collect()
+    }
+
     /// How it ended: the last block, or the last line where there is none.
     pub fn ending(&self) -> String {
         let words = ["error[", "notice["];

@@ -45,6 +45,8 @@ fn word(word: &str) -> String {
         "+@s"
     } else if is_moment(bare) {
         "@MOMENT@"
+    } else if is_evidence(bare) {
+        "slipway-evidence-@.txt"
     } else if is_pod(bare) {
         "web-@HASH@-@POD@"
     } else if is_pod_name(bare) {
@@ -65,6 +67,10 @@ fn is_decimal(text: &str) -> bool {
 
 fn is_moment(text: &str) -> bool {
     text.len() >= 20 && text.as_bytes()[4] == b'-' && text.ends_with('Z')
+}
+
+fn is_evidence(text: &str) -> bool {
+    text.starts_with("slipway-evidence-")
 }
 
 fn is_pod(text: &str) -> bool {

@@ -2,6 +2,7 @@
 
 mod announced;
 mod cancel;
+mod faults;
 mod first;
 mod guard;
 mod identity;

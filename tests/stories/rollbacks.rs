@@ -156,7 +156,7 @@ async fn with_nothing_healthy_to_go_back_to_the_new_image_stays() {
     | boom: cannot connect to db
     error[SW-RESTORE-NONE]: `shop/web` was not rolled back: 9f2c1e4 fails (SW-CRASH-EXIT), no earlier revision was healthy
       why:  9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; 3/3 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
       now:  9f2c1e4 is set, 0/3 new, 0 old ready: nothing serves
       next: push a fix
     "#);

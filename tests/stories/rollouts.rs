@@ -173,3 +173,109 @@ async fn a_quota_that_refuses_pods_is_quoted() {
     insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
     assert_eq!(told.exit, 5);
 }
+
+/// The summary down to its chart and table, whose times differ from run to run.
+fn summary(stage: &Stage) -> String {
+    let all = stage.file("summary");
+    let steps = |line: &&str| !line.starts_with("  ") || !line.contains(" : ");
+    let rows = |line: &&str| !["| 1", "| ready", "|--"].iter().any(|row| line.starts_with(row));
+    let lines: Vec<_> = all.lines().filter(steps).filter(rows).collect();
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_commit_is_told_whole_on_github() {
+    let stage = Stage::new().await.serving().ships("good").on_github(12);
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.log(), @"
+    slipway 0.1.0: ship 9f2c1e4 to shop/web in prod
+    override AWS_ENDPOINT_URL: http://127.0.0.1:@PORT@
+    override GITHUB_API_URL: http://127.0.0.1:@PORT@
+    survey   @s  25 reads, nothing written
+    plan
+      who       user demo by access key, account 123456789012
+      image     web:9f2c1e4 is not in ECR: push `image`, sha256:406c22a70f42, 2 kB
+      platform  linux/amd64: both nodes its pods can land on
+      change    container `app`: 3f2a91c -> 9f2c1e4, and slipway's own annotations
+      restore   3f2a91c sha256:17d4954971da: 3/3 ready now, in ECR
+      watch     20s at most, then 1s without a restart
+    push     @s  sha256:406c22a70f42, 1 layer new (2 kB)
+    clear    @s  unchanged since the plan, dry run accepted
+    deploy   @s  generation 17 -> 18
+    watch
+      +@s   baked 1s: 0 restarts, 3/3 pods run sha256:406c22a70f42
+    outputs  outcome=shipped tag=9f2c1e4... digest=sha256:406c22a70f42...
+    shipped 9f2c1e4 to shop/web in @s
+    ::notice title=shipped::9f2c1e4 to shop/web in @s
+    ");
+    assert_eq!(told.err, "", "a log has one stream");
+    insta::assert_snapshot!(stage.outputs(), @"
+    outcome = shipped
+    code =
+    serving = 9f2c1e4000000000000000000000000000000000
+    image = 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560
+    evidence =
+    plan = {...}
+    services =
+    repository = web
+    tag = 9f2c1e4000000000000000000000000000000000
+    digest = sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560
+    platforms = linux/amd64
+    ");
+    insta::assert_snapshot!(summary(&stage), @"
+    ### shipped `9f2c1e4` to `shop/web` in @s
+    | | |
+    | image | `web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560` |
+    | cluster | prod, linux/amd64, revision 17 -> 18 |
+    | back | `slipway rollback --to 3f2a91c` |
+    ```mermaid
+    gantt
+      dateFormat HH:mm:ss
+      axisFormat %M:%S
+    ```
+    ");
+    assert_eq!(told.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_commit_is_annotated_on_github() {
+    let stage = Stage::new().await.serving().ships("crash").on_github(12);
+    let told = stage.run("ship").await;
+    let annotations: Vec<_> = told.out.lines().filter(|line| line.starts_with("::error")).collect();
+    insta::assert_snapshot!(annotations.join("\n"), @"::error title=SW-CRASH-EXIT::`shop/web` was not updated to 9f2c1e4: container `app` exits with code 3; rolled back: 3f2a91c serves, 3/3 ready, digest checked");
+    insta::assert_snapshot!(stage.outputs(), @"
+    outcome = rolled-back
+    code = SW-CRASH-EXIT
+    serving = 3f2a91c000000000000000000000000000000000
+    image = 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560
+    evidence = slipway-evidence-@.txt
+    plan = {...}
+    services =
+    repository = web
+    tag = 9f2c1e4000000000000000000000000000000000
+    digest = sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560
+    platforms = linux/amd64
+    ");
+    insta::assert_snapshot!(summary(&stage), @r#"
+    ### `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+    | | |
+    | image | `web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560` |
+    | cluster | prod, linux/amd64, revision 17 -> 18 |
+
+    <pre>error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`</pre>
+    ```mermaid
+    gantt
+      dateFormat HH:mm:ss
+      axisFormat %M:%S
+    ```
+
+    <details open><summary>evidence: web-@HASH@-@POD@, previous container, last lines</summary>
+    <pre>| boom: cannot connect to db</pre>
+    </details>
+    "#);
+    assert_eq!(told.exit, 5);
+}
