@@ -14,9 +14,9 @@ from places import clean
 
 
 def started(commands: list[list[str]]) -> list[dict[str, float]]:
-    """Seconds by hyperfine, without a shell between."""
+    """Seconds by hyperfine, without a shell between; a crane without build information exits 1."""
     with tempfile.NamedTemporaryFile("r") as said:
-        words = ["hyperfine", "-N", "--warmup", "5", "--min-runs", "30", "--export-json", said.name]
+        words = ["hyperfine", "-N", "-i", "--warmup", "5", "--min-runs", "30", "--export-json", said.name]
         words += [" ".join(command) for command in commands]
         subprocess.run(words, check=True, capture_output=True)
         return json.load(said)["results"]
