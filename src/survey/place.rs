@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint};
 
 use crate::aws::{self, Aws, Caller, ClusterInfo};
 use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Token};
@@ -193,15 +193,7 @@ async fn around(
         (sets?, pods?)
     };
     let spec = live.template.spec.clone().unwrap_or_default();
-    let evidence = Evidence {
-        constrained: cluster::constrained(&spec),
-        nodes: nodes.map(|nodes| cluster::landing(&spec, &nodes)),
-        fargate: cluster::on_fargate(&pods),
-        groups: groups.as_ref().map(|groups| {
-            cluster::landing_groups(&spec, &groups.iter().map(group).collect::<Vec<_>>())
-        }),
-        ..Evidence::default()
-    };
+    let evidence = landings(&spec, nodes.as_deref(), groups.as_deref(), &pods);
     let record = Record::read(&live.annotations);
     let health = cluster::health(&live, &sets, &pods);
     let place = Place {
@@ -223,6 +215,25 @@ async fn around(
         repository: None,
     };
     Ok((place, record))
+}
+
+/// Where the pod can land, by nodes and node groups.
+fn landings(
+    spec: &PodSpec,
+    nodes: Option<&[Node]>,
+    groups: Option<&[aws::NodeGroup]>,
+    pods: &[Pod],
+) -> Evidence {
+    let of_groups = |groups: &[aws::NodeGroup]| {
+        cluster::landing_groups(spec, &groups.iter().map(group).collect::<Vec<_>>())
+    };
+    Evidence {
+        constrained: cluster::constrained(spec),
+        nodes: nodes.map(|nodes| cluster::landing(spec, nodes)),
+        fargate: cluster::on_fargate(pods),
+        groups: groups.map(of_groups),
+        ..Evidence::default()
+    }
 }
 
 fn group(group: &aws::NodeGroup) -> Group {
