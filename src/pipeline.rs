@@ -35,10 +35,11 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
     if journey.inputs.command == Command::Plan {
         return Ok(journey.planned(&plan, &facts));
     }
+    // The same image may get a new commit's tag: it is pushed even where nothing rolls out.
+    let published = push(journey, &plan, &facts, &mut remotes, &now).await?;
     if plan.change().is_some_and(|change| change.unchanged) {
         return Ok(journey.unchanged(&plan, &facts));
     }
-    let published = push(journey, &plan, &facts, &mut remotes, &now).await?;
     if plan.policy.push_only {
         return Ok(journey.pushed(&plan, &published));
     }
