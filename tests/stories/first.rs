@@ -50,7 +50,7 @@ async fn a_crashing_commit_is_explained_and_rolled_back() {
     | boom: cannot connect to db
     restore  @s  3f2a91c serves again, 3/3 ready
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`

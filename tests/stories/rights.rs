@@ -150,7 +150,7 @@ async fn a_crash_whose_log_may_not_be_read_is_still_a_crash() {
     -> 5
     not seen: logs of web-@HASH@-@POD@ (may not read)
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its log was not seen; 1/1 new pods, 2 exits
+      why:  its log was not seen; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`

@@ -63,7 +63,7 @@ async fn a_tag_that_still_means_what_runs_is_put_back_as_it_was() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: v1 serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -81,7 +81,7 @@ async fn a_moved_tag_goes_back_to_the_digest_that_ran() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: sha256:17d4954971da serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -96,7 +96,7 @@ async fn an_image_of_another_registry_is_put_back_as_it_was() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: nginx:1.24.0 serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -126,7 +126,7 @@ async fn in_the_middle_of_a_rollout_the_last_whole_revision_is_put_back() {
     | boom: cannot connect to db
     restore  @s  3f2a91c serves again, 3/3 ready
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -156,7 +156,7 @@ async fn with_nothing_healthy_to_go_back_to_the_new_image_stays() {
     | boom: cannot connect to db
     error[SW-RESTORE-NONE]: `shop/web` was not rolled back: 9f2c1e4 fails (SW-CRASH-EXIT), no earlier revision was healthy
       why:  9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  9f2c1e4 is set, 0/3 new, 0 old ready: nothing serves
       next: push a fix
     "#);
@@ -183,7 +183,7 @@ async fn an_image_that_left_ecr_is_put_back_while_its_pods_serve_but_a_person_is
     error[SW-RESTORE-GONE]: `shop/web` was rolled back, but 3f2a91c left ECR: 9f2c1e4 fails (SW-CRASH-EXIT)
       why:  BatchGetImage: ImageNotFound for sha256:17d4954971da
             9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  3f2a91c serves, 3/3 ready: these pods cannot move, no node can pull their image
       next: a person is needed: push a fix before these pods have to move to another node
     "#);
@@ -204,7 +204,7 @@ async fn after_recreate_the_old_image_is_started_again() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; @/3 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -230,7 +230,7 @@ async fn after_recreate_an_image_that_left_ecr_leaves_nothing_that_serves() {
             BatchGetImage: ImageNotFound for sha256:17d4954971da
             strategy Recreate had ended its pods
             9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; @/3 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  3f2a91c is set, 0/3 ready: nothing serves
       next: a person is needed: slipway status, then push a fix
     "#);
@@ -252,7 +252,7 @@ async fn a_rollback_that_does_not_become_ready_is_told_with_both_causes() {
       why:  3f2a91c: Secret `missing` does not exist in `shop`
             kubelet on @NODE@: "secret "missing" not found"
             9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; @/3 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  3f2a91c is set, 0/3 ready: nothing serves
       next: a person is needed: slipway status, then push a fix
     "#);
@@ -271,7 +271,7 @@ async fn a_rollback_that_the_cluster_refuses_is_told_with_what_is_set() {
     error[SW-RESTORE-FAILED]: `shop/web` was not rolled back: 9f2c1e4 fails (SW-CRASH-EXIT), user `demo` may not patch deployments.apps in `shop`
       why:  `prod` answered 403: "deployments.apps "web" is forbidden: User "arn:aws:iam::123456789012:user/demo" cannot patch resource "deployments" in API group "apps" in the namespace "shop""
             9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  9f2c1e4 is set, 0/3 new, 3 old ready
       next: a person is needed: slipway status, then push a fix
     "#);

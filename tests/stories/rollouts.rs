@@ -13,7 +13,7 @@ async fn a_program_that_stops_is_explained_by_its_last_line_and_rolled_back() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -93,7 +93,7 @@ async fn a_container_killed_for_its_memory_is_told_as_that() {
     insta::assert_snapshot!(told.ending(), @"
     error[SW-CRASH-MEMORY]: `shop/web` was not updated to 9f2c1e4: container `app` ran out of its node's memory
       why:  it has no memory limit of its own
-            OOMKilled; 1/1 new pods, 2 exits; it logged nothing
+            OOMKilled; @ new pods, @ exits; it logged nothing
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: set `resources.requests.memory` of container `app` to what it needs;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -136,7 +136,7 @@ async fn an_init_container_that_fails_is_named() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: init container `migrate` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -151,7 +151,7 @@ async fn a_crash_in_the_bake_is_rolled_back() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 1
-      why:  its last line: "lost the database"; @/3 new pods, 1 @ after it was ready
+      why:  its last line: "lost the database"; @ new pods, @ @ after it was ready
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
@@ -263,7 +263,7 @@ async fn a_failed_commit_is_annotated_on_github() {
     | cluster | prod, linux/amd64, revision 17 -> 18 |
 
     <pre>error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
-      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: push a fix;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`</pre>
