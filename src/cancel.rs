@@ -15,6 +15,8 @@ pub enum Signal {
     Interrupt,
     /// The runner's second word, or a supervisor's first.
     Terminate,
+    /// The terminal went away.
+    HangUp,
 }
 
 impl Signal {
@@ -24,6 +26,7 @@ impl Signal {
         match self {
             Self::Interrupt => "SIGINT (job cancelled, or Ctrl-C)",
             Self::Terminate => "SIGTERM (job cancelled or timed out)",
+            Self::HangUp => "SIGHUP (the terminal was closed)",
         }
     }
 }
@@ -114,11 +117,13 @@ pub fn of_this_process() -> std::io::Result<Cancel> {
     let (canceller, cancel) = channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         loop {
             let came = tokio::select! {
                 Some(()) = interrupt.recv() => Signal::Interrupt,
                 Some(()) = terminate.recv() => Signal::Terminate,
+                Some(()) = hang_up.recv() => Signal::HangUp,
                 else => return,
             };
             canceller.raise(came);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cancel::Signal;
 use crate::error::{Code, Ending, Failure, Severity, Told, one_line};
-use crate::record::Record;
+use crate::record::{BY_HAND, Record};
 use crate::report::figures;
 use crate::restore::{RestorePoint, label, pinned, short_commit};
 use crate::rollback::Back;
@@ -64,10 +64,10 @@ fn not_found(point: &RestorePoint) -> String {
     format!("BatchGetImage: ImageNotFound for {digest}")
 }
 
-/// The command that puts a commit back. Where the cancelled run was itself a rollback, the commit
-/// that stood there is withdrawn by now, and comes back only if that is allowed.
+/// The command that puts a commit back. One that failed here before comes back only if that is
+/// allowed; one that a person took back, a person may put back.
 fn way_back(commit: &str, record: &Record) -> String {
-    let allow = match record.withdrawn(commit, None) {
+    let allow = match record.withdrawn(commit, None).filter(|code| *code != BY_HAND) {
         Some(_) => format!(" --allow {}", Code::ImageWithdrawn),
         None => String::new(),
     };
@@ -414,7 +414,11 @@ mod tests {
             "; to go back: slipway rollback --to 3f2a91c   (by itself: `on-cancel: rollback`)"
         );
         assert_eq!(
-            way_back(commit, &record(Fate::Withdrawn("by hand".into()))),
+            way_back(commit, &record(Fate::Withdrawn(BY_HAND.into()))),
+            way_back(commit, &record(Fate::Healthy))
+        );
+        assert_eq!(
+            way_back(commit, &record(Fate::Withdrawn("SW-CRASH-EXIT".into()))),
             "; to go back: slipway rollback --to 3f2a91c --allow SW-IMAGE-WITHDRAWN   (by itself: `on-cancel: rollback`)"
         );
     }

@@ -153,7 +153,7 @@ pub fn answer(standing: &Standing, newest: Option<&Newest>, asking: &Asking<'_>)
                 Answer::Refuse(Box::new(failure))
             } else {
                 Answer::Warn(Box::new(
-                    failure.next("give `github-token`, so that the next run can tell"),
+                    failure.next("nothing, if it is newer; `github-token` with `contents: read` lets the next run tell"),
                 ))
             }
         }
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(told(&Standing::Same, true), "pass, Stays");
         insta::assert_snapshot!(told(&Standing::Behind(Proof::Compare(2)), false), @"refuse SW-COMMIT-BEHIND: 3f2a91c is behind 9f2c1e4, the newest commit shipped here | by 2 commits (GitHub compare); run 4711 shipped 9f2c1e4 14m ago | nothing, if an old run was re-run; to go back: slipway rollback --to 3f2a91c");
         insta::assert_snapshot!(told(&Standing::Diverged(Proof::Compare(1)), false), @"warn SW-COMMIT-DIVERGED: 3f2a91c and 9f2c1e4, the newest commit shipped here, are on different branches | GitHub compare: diverged; run 4711 shipped 9f2c1e4 14m ago | nothing, if 3f2a91c is meant to replace it");
-        insta::assert_snapshot!(told(&Standing::Unknown, false), @"warn SW-COMMIT-UNKNOWN: nothing tells whether 3f2a91c is newer than 9f2c1e4, the newest commit shipped here | no answer from GitHub compare, no push event after it, no run number of one workflow; run 4711 shipped 9f2c1e4 14m ago | give `github-token`, so that the next run can tell");
+        insta::assert_snapshot!(told(&Standing::Unknown, false), @"warn SW-COMMIT-UNKNOWN: nothing tells whether 3f2a91c is newer than 9f2c1e4, the newest commit shipped here | no answer from GitHub compare, no push event after it, no run number of one workflow; run 4711 shipped 9f2c1e4 14m ago | nothing, if it is newer; `github-token` with `contents: read` lets the next run tell");
         insta::assert_snapshot!(told(&Standing::Unknown, true), @"refuse SW-COMMIT-UNKNOWN: nothing tells whether 3f2a91c is newer than 9f2c1e4, the newest commit shipped here | no answer from GitHub compare, no push event after it, no run number of one workflow; run 4711 shipped 9f2c1e4 14m ago / this is a re-run, which is how old commits come back | `github-token` with `contents: read`, or `allow: SW-COMMIT-UNKNOWN`; to go back: slipway rollback --to 3f2a91c");
     }
 }

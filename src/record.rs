@@ -164,9 +164,16 @@ impl Record {
     /// The code with which this image was taken back, unless a later attempt of it did better.
     #[must_use]
     pub fn withdrawn(&self, commit: &str, digest: Option<&Digest>) -> Option<&str> {
+        self.taken_back(commit, digest).map(|(code, _)| code)
+    }
+
+    /// The same, with the commit that it happened to: another one may have the same image.
+    #[must_use]
+    pub fn taken_back(&self, commit: &str, digest: Option<&Digest>) -> Option<(&str, &str)> {
         let same = |entry: &&Entry| entry.commit == commit || Some(&entry.digest) == digest;
-        match &self.history.iter().find(same)?.fate {
-            Fate::Withdrawn(code) => Some(code),
+        let entry = self.history.iter().find(same)?;
+        match &entry.fate {
+            Fate::Withdrawn(code) => Some((code, &entry.commit)),
             Fate::Rolling | Fate::Healthy | Fate::Failed(_) | Fate::Unwatched => None,
         }
     }
@@ -217,10 +224,11 @@ impl Record {
         digest: Option<&Digest>,
         mark: &Mark,
     ) -> Annotations {
-        let fate = if code.blames_the_image() {
-            Fate::Withdrawn(code.to_string())
-        } else {
-            Fate::Failed(code.to_string())
+        let fate = match code {
+            // Nothing failed: it was not waited for.
+            Code::RunCancelled => Fate::Unwatched,
+            code if code.blames_the_image() => Fate::Withdrawn(code.to_string()),
+            code => Fate::Failed(code.to_string()),
         };
         let mut history = self.with_fate(failed_run, &fate, None);
         // Going back by hand failed: what was withdrawn for it serves again, and is withdrawn no more.

@@ -187,13 +187,20 @@ async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Fai
     }
 }
 
-/// GitHub's API for the repository of this run; none off a runner.
+/// GitHub's API for the repository of this run, or of the checkout with a token and by hand.
 #[must_use]
 pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
-    let context = context?;
-    let repository = context.repository.as_deref()?;
-    let url = inputs.endpoints.github.as_deref().unwrap_or(&context.api_url);
-    Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), repository).ok()
+    let endpoint = inputs.endpoints.github.as_deref();
+    let (repository, url) = match context {
+        Some(context) => (context.repository.clone()?, endpoint.unwrap_or(&context.api_url)),
+        // By hand the checkout's remote says where to ask, and only who gave a token is asked for.
+        None => {
+            inputs.github_token.as_ref()?;
+            let checkout = checkout::read(&inputs.context).ok()?;
+            (checkout.origin?, endpoint.unwrap_or("https://api.github.com"))
+        }
+    };
+    Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), &repository).ok()
 }
 
 /// Whether this run ships a commit of its own, rather than putting one back or only looking.

@@ -87,10 +87,14 @@ impl Halt {
     /// A read failed that everything else depends on.
     #[must_use]
     pub fn unseen(failure: Failure) -> Box<Self> {
+        // What is wrong here on this machine says nothing about whether the cluster can be seen.
+        let here =
+            matches!(failure.code, Code::ImageMissing | Code::ImageInvalid | Code::WorkloadKind);
+        let now = if here { "not looked at" } else { "not visible" };
         Box::new(Self {
             ending: Ending::Refused,
             failures: vec![failure],
-            now: "not visible".into(),
+            now: now.into(),
             serving: None,
             planned: false,
         })

@@ -23,7 +23,14 @@ pub fn rows(
     let mut rows = vec![row("who", who(inputs, facts))];
     rows.extend(wanted.map(|wanted| row("image", image(wanted))));
     if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
-        rows.push(row("platform", format!("{}: {}", list(&needs.platforms), needs.because)));
+        let mut text = format!("{}: {}", list(&needs.platforms), needs.because);
+        if !inputs.platforms.is_empty() && inputs.platforms != needs.platforms {
+            text.push_str(&format!(
+                "; `platform`, {}, does not overrule that",
+                list(&inputs.platforms)
+            ));
+        }
+        rows.push(row("platform", text));
     }
     if let (Some(wanted), Some(change)) = (wanted, change) {
         rows.push(row("change", changed(wanted, change)));

@@ -118,7 +118,9 @@ fn standing_in_the_way(inputs: &Inputs, target: &Target, place: &Place, draft: &
 
 /// What an owner does to our image, and whether it does so by itself.
 fn owned(owner: &Owner) -> Option<(Failure, bool)> {
-    let said = |what: String| Failure::new(Code::WorkloadOwned, what);
+    let said = |what: String| {
+        Failure::new(Code::WorkloadOwned, what).why("the Deployment's own metadata says so")
+    };
     let back = "puts its own back";
     Some(match owner {
         Owner::Argo(app) => (
@@ -213,10 +215,12 @@ pub fn guards(
 ) {
     let digest = wanted.origin.digest();
     let commit = wanted.commit.tag();
-    if let Some(code) = place.record.withdrawn(commit.as_str(), Some(digest))
+    if let Some((code, whose)) = place.record.taken_back(commit.as_str(), Some(digest))
         && !change.unchanged
+        // What a person took back, a person may put back: asking for it by name is meant.
+        && !(inputs.intent != Intent::Ship && code == crate::record::BY_HAND)
     {
-        draft.object(inputs, withdrawn(&wanted.commit.short(), code));
+        draft.object(inputs, withdrawn(&wanted.commit, code, whose));
     }
     // What serves already is not written again, so that nothing older can come by it.
     if inputs.intent != Intent::Ship || change.unchanged {
@@ -232,13 +236,22 @@ pub fn guards(
     }
 }
 
-fn withdrawn(short: &str, code: &str) -> Failure {
+fn withdrawn(commit: &Commit, code: &str, whose: &str) -> Failure {
     let why = if code == crate::record::BY_HAND {
         "a person took it back".to_owned()
     } else {
         format!("it ended with {code}")
     };
-    Failure::new(Code::ImageWithdrawn, format!("{short} was rolled back here before"))
+    let short = commit.short();
+    let what = if commit.tag().as_str() == whose {
+        format!("{short} was rolled back here before")
+    } else {
+        format!(
+            "the image of {short} was rolled back here before, as {}",
+            restore::short_commit(whose)
+        )
+    };
+    Failure::new(Code::ImageWithdrawn, what)
         .why(format!("{why}; the workload's annotations say so"))
         .next(format!(
             "push a fix; the same image ships again only with `allow: {}`",

@@ -27,6 +27,7 @@ pub(super) struct Summary {
 /// What was told of one service; of the only one under an empty name.
 #[derive(Debug, Default)]
 struct Service {
+    plan: Vec<(String, String)>,
     deployed: Option<Deployed>,
     steps: Vec<(Step, Duration)>,
     standings: Vec<(Duration, Progress)>,
@@ -63,6 +64,9 @@ impl Summary {
             }
             let ending = outcome.services.get(name).map_or(outcome.ending, |s| s.outcome);
             sections.extend(service.deployed.as_ref().map(|d| d.table(ending)));
+            if self.started.as_ref().is_some_and(|started| started.command == "plan") {
+                sections.extend(markup::rows(&service.plan));
+            }
             sections.extend(service.told.iter().map(markup::told));
             sections.extend(service.gantt(self.survey));
             sections.extend(service.rollout_table());
@@ -95,9 +99,17 @@ impl Summary {
         let words = match (&outcome.line, &outcome.told) {
             (Some(line), _) => self.named(line),
             (None, Some(told)) => markup::text(&told.what),
-            (None, None) => outcome.ending.word().into(),
+            (None, None) => self.planned().unwrap_or_else(|| outcome.ending.word().into()),
         };
         format!("### {words}\n")
+    }
+
+    /// What a plan that nothing speaks against is about.
+    fn planned(&self) -> Option<String> {
+        let started = self.started.as_ref().filter(|started| started.command == "plan")?;
+        let commit = started.commit.as_deref().map(markup::code).unwrap_or_default();
+        let target = started.target.as_deref().map(markup::code).unwrap_or_default();
+        Some(format!("plan {commit} for {target}: nothing was written"))
     }
 
     /// The outcome's line with commit and target as code.
@@ -114,6 +126,7 @@ impl Summary {
 impl Service {
     fn take(&mut self, event: &Event) {
         match event {
+            Event::Planned { rows } => self.plan.clone_from(rows),
             Event::Deployed(deployed) => self.deployed = Some(deployed.clone()),
             Event::StepDone { step, took, .. } => self.steps.push((*step, *took)),
             Event::Rollout { at, progress } => {

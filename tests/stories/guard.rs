@@ -144,7 +144,7 @@ async fn what_nothing_tells_is_warned_of_in_a_first_run_and_refused_in_a_second(
     not seen: whether c77d0be follows 9f2c1e4 (no `github-token`)
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether c77d0be is newer than 9f2c1e4, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 9f2c1e4 @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     shipped c77d0be to shop/web in @s
     web:c77d0be@sha256:4d83dbf6cea6, 3 updated, 3 ready
     ");

@@ -146,7 +146,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-MISSING]: nothing was written: image `out/image.tar` is not there
       why:  looked for `out/image.tar` in `@FOLDER@`: no such file or folder
-      now:  not visible
+      now:  not looked at
       next: name a folder with an OCI layout, or a file of `docker save`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
@@ -156,7 +156,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-INVALID]: nothing was written: `out/image.tar` is neither an OCI layout nor a docker-archive
       why:  it is a file, but no whole tar: failed to read entire block
-      now:  not visible
+      now:  not looked at
       next: give a folder with an OCI layout, or a file of `docker save`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
@@ -166,7 +166,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-INVALID]: nothing was written: folder `folder` is no OCI layout
       why:  it has no `oci-layout` and no `index.json`
-      now:  not visible
+      now:  not looked at
       next: docker buildx build --output type=oci,tar=false,dest=FOLDER, or docker save -o image.tar NAME
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
@@ -176,7 +176,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-MISSING]: nothing was written: image `web:dev` is not there
       why:  looked for `web:dev`, then `web` in `@FOLDER@`: no such file or folder
-      now:  not visible
+      now:  not looked at
       next: name a folder with an OCI layout, or a file of `docker save`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
@@ -324,7 +324,7 @@ async fn a_changed_tree_gets_a_tag_of_its_own_and_is_never_reused() {
     -> 0
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 2281ad7-dirty is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     shipped 2281ad7-dirty to shop/web in @s
     web:2281ad741bcd16ae3c3cfac26a4bd4fe753881a7-dirty@sha256:406c22a70f42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
@@ -350,7 +350,7 @@ async fn a_clean_checkout_says_the_commit_by_itself() {
     -> 0
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 2281ad7 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     shipped 2281ad7 to shop/web in @s
     web:2281ad7@sha256:406c22a70f42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload

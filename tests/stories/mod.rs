@@ -1,5 +1,6 @@
 //! The stories: what is there, what is run, what is printed, how it ends, what is there afterwards.
 
+mod again;
 mod announced;
 mod cancel;
 mod faults;

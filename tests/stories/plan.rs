@@ -54,7 +54,17 @@ async fn a_pull_request_is_planned_as_its_merge() {
       watch     20s at most, then 1s without a restart
     ");
     assert_eq!(told.exit, 0);
-    insta::assert_snapshot!(stage.file("summary"), @"### unchanged");
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### plan `9f2c1e4` for `shop/web`: nothing was written
+    | | |
+    |---|---|
+    | who | user demo by access key, account 123456789012 |
+    | image | web:9f2c1e4 is not in ECR: push `image`, sha256:406c22a70f42, 2 kB |
+    | platform | linux/amd64: both nodes its pods can land on |
+    | change | container `app`: 3f2a91c -&gt; 9f2c1e4, and slipway's own annotations |
+    | restore | 3f2a91c sha256:17d4954971da: 3/3 ready now, in ECR |
+    | watch | 20s at most, then 1s without a restart |
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +143,7 @@ async fn a_ship_in_json_is_one_object_a_line_and_ends_with_its_outcome() {
     {"v":1,"at":"@","event":"overridden","name":"AWS_ENDPOINT_URL","value":"@"}
     {"v":1,"at":"@","event":"surveyed","seconds":"@","reads":"@"}
     {"v":1,"at":"@","event":"planned","rows":[["who","user demo by access key, account 123456789012"],["image","web:9f2c1e4 is not in ECR: push `image`, sha256:406c22a70f42, 2 kB"],["platform","linux/amd64: both nodes its pods can land on"],["change","container `app`: 3f2a91c -> 9f2c1e4, and slipway's own annotations"],["restore","3f2a91c sha256:17d4954971da: 3/3 ready now, in ECR"],["watch","20s at most"]]}
-    {"v":1,"at":"@","event":"told","severity":"warning","code":"SW-COMMIT-UNKNOWN","what":"nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here","why":["no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago"],"now":null,"next":["give `github-token`, so that the next run can tell"]}
+    {"v":1,"at":"@","event":"told","severity":"warning","code":"SW-COMMIT-UNKNOWN","what":"nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here","why":["no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago"],"now":null,"next":["nothing, if it is newer; `github-token` with `contents: read` lets the next run tell"]}
     {"v":1,"at":"@","event":"step-done","step":"push","seconds":"@","text":"sha256:406c22a70f42, 1 layer new (2 kB)"}
     {"v":1,"at":"@","event":"step-done","step":"clear","seconds":"@","text":"unchanged since the plan, dry run accepted"}
     {"v":1,"at":"@","event":"step-done","step":"deploy","seconds":"@","text":"generation 17 -> 18"}
@@ -154,7 +164,7 @@ async fn a_ship_in_json_is_one_object_a_line_and_ends_with_its_outcome() {
       watch     20s at most
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     push     @s  sha256:406c22a70f42, 1 layer new (2 kB)
     clear    @s  unchanged since the plan, dry run accepted
     deploy   @s  generation 17 -> 18

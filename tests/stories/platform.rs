@@ -60,7 +60,7 @@ async fn an_image_that_no_node_can_run_is_refused_with_the_nodes() {
     -> 3
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-PLATFORM-MISSING]: nothing was written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64
       now:  3f2a91c serves, 3/3 ready
@@ -80,7 +80,7 @@ async fn an_image_in_ecr_for_another_platform_is_refused_too() {
     -> 3
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-PLATFORM-MISSING]: nothing was written: image `web:9f2c1e4` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64
       now:  3f2a91c serves, 3/3 ready

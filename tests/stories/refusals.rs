@@ -40,7 +40,7 @@ async fn a_paused_workload_is_refused() {
     -> 3
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-WORKLOAD-PAUSED]: nothing was written: `shop/web` is paused, no pod would change
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop rollout resume deployment/web
@@ -57,9 +57,10 @@ async fn a_helm_release_is_warned_of_in_the_plan_of_a_paused_workload() {
     insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
     -> 3
     warning[SW-WORKLOAD-OWNED]: Helm release `web` sets this image too; its next upgrade puts its own back
+      why:  the Deployment's own metadata says so
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-WORKLOAD-PAUSED]: nothing would be written: `shop/web` is paused, no pod would change
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop rollout resume deployment/web
@@ -77,8 +78,9 @@ async fn what_argo_cd_owns_is_refused_until_it_is_allowed() {
     -> 3
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-WORKLOAD-OWNED]: nothing was written: Argo CD application `shop` sets this image too; its next sync puts its own back
+      why:  the Deployment's own metadata says so
       now:  3f2a91c serves, 3/3 ready
       next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
     ");
@@ -87,9 +89,10 @@ async fn what_argo_cd_owns_is_refused_until_it_is_allowed() {
     insta::assert_snapshot!(told.refusal(), @"
     -> 0
     warning[SW-WORKLOAD-OWNED]: Argo CD application `shop` sets this image too; its next sync puts its own back
+      why:  the Deployment's own metadata says so
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     push     @s  sha256:406c22a70f42, 1 layer new (2 kB)
     clear    @s  unchanged since the plan, dry run accepted
     deploy   @s  generation 17 -> 18
@@ -109,6 +112,7 @@ async fn a_gitops_field_manager_is_an_owner_without_any_label() {
     insta::assert_snapshot!(refused(&stage).await, @"
     -> 3
     error[SW-WORKLOAD-OWNED]: nothing was written: field manager `kustomize-controller` sets this image too and puts its own back by itself
+      why:  the Deployment's own metadata says so
       now:  3f2a91c serves, 3/3 ready
       next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
     ");
@@ -170,7 +174,7 @@ async fn pods_that_are_not_ready_before_are_said_before() {
       next: nothing: there is no healthy revision, so a failure would not be rolled back
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     ");
     assert_eq!((told.exit, stage.writes()), (0, Vec::new()));
 }
@@ -242,7 +246,7 @@ async fn names_that_are_nobodys_are_told_with_the_nearest_that_is() {
     workload: statefulset/web -> 3
     error[SW-WORKLOAD-KIND]: nothing was written: `statefulset/web` is no Deployment
       why:  only a Deployment is watched to its end and rolled back as a whole
-      now:  not visible
+      now:  not looked at
       next: name one: `workload: deployment/NAME`
 
     container: ap -> 3
@@ -309,10 +313,11 @@ async fn everything_that_speaks_against_a_write_is_told_at_once() {
     -> 3
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     error[SW-WORKLOAD-PAUSED]: nothing was written: `shop/web` is paused, no pod would change
       next: kubectl -n shop rollout resume deployment/web
     error[SW-WORKLOAD-OWNED]: nothing was written: Argo CD application `shop` sets this image too; its next sync puts its own back
+      why:  the Deployment's own metadata says so
       next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
     error[SW-PLATFORM-MISSING]: nothing was written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64

@@ -172,7 +172,7 @@ async fn an_image_that_left_ecr_is_put_back_while_its_pods_serve_but_a_person_is
     insta::assert_snapshot!(told.blocks(), @r#"
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
       why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: give `github-token`, so that the next run can tell
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
     push     @s  sha256:406c22a70f42, 1 layer new (2 kB)
     clear    @s  unchanged since the plan, dry run accepted
     deploy   @s  generation 17 -> 18

@@ -94,3 +94,11 @@ fn escaped(text: &str) -> String {
     }
     markup
 }
+
+/// Rows of label and text, as a table without a head.
+pub(super) fn rows(rows: &[(String, String)]) -> Option<String> {
+    let row =
+        |(label, words): &(String, String)| format!("| {} | {} |\n", text(label), text(words));
+    let body: String = rows.iter().map(row).collect();
+    (!body.is_empty()).then(|| format!("| | |\n|---|---|\n{body}"))
+}
