@@ -146,39 +146,58 @@ impl Aws {
         }
     }
 
-    /// Whether the cluster has an access entry for this principal; an assumed role counts as its role.
+    /// The Kubernetes groups of this principal's access entry; `None` where the cluster has no entry
+    /// for it. An assumed role counts as its role.
     ///
     /// # Errors
     /// When entries may not be read, or the cluster has none by its authentication mode.
-    pub async fn access_entry(&self, cluster: &Cluster, principal: &str) -> Result<bool, Unseen> {
+    pub async fn access_entry(
+        &self,
+        cluster: &Cluster,
+        principal: &str,
+    ) -> Result<Option<Vec<String>>, Unseen> {
         let assumed = principal.contains(":assumed-role/");
         let principal = self.principal(principal);
-        let request = self
-            .0
-            .eks
-            .describe_access_entry()
-            .cluster_name(cluster.as_str())
-            .principal_arn(&principal);
-        let fault = match request.send().await {
-            Ok(_) => return Ok(true),
-            Err(error) => Fault::read("eks:DescribeAccessEntry", &error),
-        };
-        let found = fault.code() == "ResourceNotFoundException";
         let pathless = assumed && self.0.role.as_ref().is_none_or(|r| r.as_str() != principal);
-        match found {
+        match self.entry(cluster, &principal).await? {
             // STS leaves a role's path out, so the entry may be there under the role's whole ARN.
-            true if pathless => self.entry_with_a_path(cluster, &principal).await,
-            true => Ok(false),
-            false => Err(fault.unseen("access entries")),
+            None if pathless => match self.role_with_a_path(cluster, &principal).await? {
+                Some(whole) => self.entry(cluster, &whole).await,
+                None => Ok(None),
+            },
+            found => Ok(found),
         }
     }
 
-    async fn entry_with_a_path(&self, cluster: &Cluster, principal: &str) -> Result<bool, Unseen> {
+    async fn entry(
+        &self,
+        cluster: &Cluster,
+        principal: &str,
+    ) -> Result<Option<Vec<String>>, Unseen> {
+        let request = self.0.eks.describe_access_entry();
+        let request = request.cluster_name(cluster.as_str()).principal_arn(principal);
+        match request.send().await {
+            Ok(answer) => {
+                let entry = answer.access_entry;
+                Ok(Some(entry.and_then(|entry| entry.kubernetes_groups).unwrap_or_default()))
+            }
+            Err(error) => match Fault::read("eks:DescribeAccessEntry", &error) {
+                fault if fault.code() == "ResourceNotFoundException" => Ok(None),
+                fault => Err(fault.unseen("access entries")),
+            },
+        }
+    }
+
+    async fn role_with_a_path(
+        &self,
+        cluster: &Cluster,
+        principal: &str,
+    ) -> Result<Option<String>, Unseen> {
         let request = self.0.eks.list_access_entries().cluster_name(cluster.as_str());
         let entries = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
         let entries = entries
             .map_err(|e| Fault::read("eks:ListAccessEntries", &e).unseen("access entries"))?;
-        Ok(entries.iter().any(|entry| arn::same_role(entry, principal)))
+        Ok(entries.into_iter().find(|entry| arn::same_role(entry, principal)))
     }
 }
 

@@ -95,6 +95,9 @@ pub async fn look(
         Err(failure) => return Err(way_in(aws, caller, target, failure).await),
     };
     let (mut place, record) = around(aws, &cluster, target, info, live, reads).await?;
+    if let Some(failure) = place.lacking.take() {
+        place.lacking = Some(with_groups(aws, caller, target, failure).await);
+    }
     place.named.clone_from(&target.container);
     place.repository.clone_from(&inputs.repository);
     place.compared = compare(commit, &record, github, &mut place.unseen, reads).await;
@@ -131,12 +134,14 @@ fn connect(
 
 /// A refused way in is told with what EKS says about the access entry, and the command that makes one.
 async fn way_in(aws: &Aws, caller: &Caller, target: &Target, mut failure: Failure) -> Failure {
-    if failure.code != Code::Eks401 {
-        return failure;
+    match failure.code {
+        Code::Eks401 => {}
+        Code::Eks403 => return with_groups(aws, caller, target, failure).await,
+        _ => return failure,
     }
     let entry = match aws.access_entry(&target.cluster, &caller.principal).await {
-        Ok(true) => "there is one, so its ARN or the token's account is another".to_owned(),
-        Ok(false) => "not found".to_owned(),
+        Ok(Some(_)) => "there is one, so its ARN or the token's account is another".to_owned(),
+        Ok(None) => "not found".to_owned(),
         Err(unseen) => format!("not seen ({})", unseen.because),
     };
     if let Some(last) = failure.why.last_mut() {
@@ -150,6 +155,19 @@ async fn way_in(aws: &Aws, caller: &Caller, target: &Target, mut failure: Failur
         ),
         format!("  --principal-arn {}", caller.principal),
     ];
+    failure
+}
+
+/// A missing right is granted to a group of the caller's: where EKS names it, the placeholder is filled.
+async fn with_groups(aws: &Aws, caller: &Caller, target: &Target, mut failure: Failure) -> Failure {
+    let entry = aws.access_entry(&target.cluster, &caller.principal).await;
+    let groups = entry.ok().flatten().unwrap_or_default();
+    if let Some(first) = groups.first() {
+        let known = format!("groups: {}", groups.join(", "));
+        failure.why.iter_mut().for_each(|line| *line = line.replace("groups: not known", &known));
+        let named = format!("--group={first}");
+        failure.next.iter_mut().for_each(|line| *line = line.replace("--group=GROUP", &named));
+    }
     failure
 }
 

@@ -34,59 +34,59 @@ async fn each_needed_right_of_the_cluster_is_refused_by_its_name() {
     insta::assert_snapshot!(all, @r#"
     patch deployments -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not patch deployments.apps in `shop`
-      why:  access review: patch no; get, list, watch yes; groups: not known
+      why:  access review: patch no; get, list, watch yes; groups: slipway
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop create role demo --verb=patch --resource=deployments.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     get deployments -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not get deployments.apps in `shop`
       why:  `prod` answered 403: "deployments.apps "web" is forbidden: User "arn:aws:iam::123456789012:user/demo" cannot get resource "deployments" in API group "apps" in the namespace "shop""
       now:  not visible
       next: kubectl -n shop create role demo --verb=get --resource=deployments.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     list deployments -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not list deployments.apps in `shop`
-      why:  access review: list no; patch, get, watch yes; groups: not known
+      why:  access review: list no; patch, get, watch yes; groups: slipway
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop create role demo --verb=list --resource=deployments.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     watch deployments -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not watch deployments.apps in `shop`
-      why:  access review: watch no; patch, get, list yes; groups: not known
+      why:  access review: watch no; patch, get, list yes; groups: slipway
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop create role demo --verb=watch --resource=deployments.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     list replicasets -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not list replicasets.apps in `shop`
-      why:  access review: list no; watch yes; groups: not known
+      why:  access review: list no; watch yes; groups: slipway
       now:  3f2a91c is set, 3/3 ready
       next: kubectl -n shop create role demo --verb=list --resource=replicasets.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     watch replicasets -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not watch replicasets.apps in `shop`
-      why:  access review: watch no; list yes; groups: not known
+      why:  access review: watch no; list yes; groups: slipway
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop create role demo --verb=watch --resource=replicasets.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     list pods -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not list pods in `shop`
-      why:  access review: list no; watch yes; groups: not known
+      why:  access review: list no; watch yes; groups: slipway
       now:  3f2a91c is set, 3/3 ready
       next: kubectl -n shop create role demo --verb=list --resource=pods
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
 
     watch pods -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not watch pods in `shop`
-      why:  access review: watch no; list yes; groups: not known
+      why:  access review: watch no; list yes; groups: slipway
       now:  3f2a91c serves, 3/3 ready
       next: kubectl -n shop create role demo --verb=watch --resource=pods
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
     "#);
 }
 
@@ -99,12 +99,12 @@ async fn several_missing_rights_are_one_refusal() {
     insta::assert_snapshot!(stage.run("ship").await.words(), @"
     -> 3
     error[SW-EKS-403]: nothing was written: user `demo` may not patch deployments.apps in `shop`
-      why:  access review: deployments.apps patch no; get, list, watch yes; pods list, watch no; groups: not known
+      why:  access review: deployments.apps patch no; get, list, watch yes; pods list, watch no; groups: slipway
       now:  3f2a91c is set, 3/3 ready
       next: kubectl -n shop create role demo --verb=patch --resource=deployments.apps
-            kubectl -n shop create rolebinding demo --role=demo --group=GROUP
+            kubectl -n shop create rolebinding demo --role=demo --group=slipway
             kubectl -n shop create role demo-pods --verb=list,watch --resource=pods
-            kubectl -n shop create rolebinding demo-pods --role=demo-pods --group=GROUP
+            kubectl -n shop create rolebinding demo-pods --role=demo-pods --group=slipway
     ");
 }
 

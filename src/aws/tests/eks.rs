@@ -71,17 +71,20 @@ async fn an_access_entry_is_found_under_the_role_s_whole_name() {
             200,
             json!({ "accessEntries": ["arn:aws:iam::123456789012:role/team/dev"] }).to_string(),
         ),
+        call if call.contains("role%2Fteam%2Fdev") => {
+            reply(200, json!({ "accessEntry": { "kubernetesGroups": ["slipway"] } }).to_string())
+        }
         _ => eks_error(404, "ResourceNotFoundException"),
     })
     .await;
     let (aws, _) = aws(keys(), &url);
     let assumed = "arn:aws:sts::123456789012:assumed-role/dev/me";
-    assert_eq!(aws.access_entry(&prod(), assumed).await, Ok(true));
+    assert_eq!(aws.access_entry(&prod(), assumed).await, Ok(Some(vec!["slipway".to_owned()])));
     let user = "arn:aws:iam::123456789012:user/ci";
-    assert_eq!(aws.access_entry(&prod(), user).await, Ok(false));
+    assert_eq!(aws.access_entry(&prod(), user).await, Ok(None));
     let asked = calls(&log);
     assert!(asked[0].contains("role%2Fdev"), "{asked:?}");
-    assert_eq!(asked.len(), 3);
+    assert_eq!(asked.len(), 4);
 }
 
 #[tokio::test]
