@@ -65,7 +65,7 @@ pub struct Gate<'a> {
 /// # Errors
 /// Whatever speaks against the write now.
 pub async fn clear(gate: &Gate<'_>, place: &mut Place) -> Result<Cleared, Failure> {
-    let mut conflict = String::new();
+    let (mut conflict, mut lost) = (String::new(), false);
     for _ in 0..ROUNDS {
         refresh(gate, place).await?;
         let cleared = judge(gate, place)?;
@@ -74,11 +74,20 @@ pub async fn clear(gate: &Gate<'_>, place: &mut Place) -> Result<Cleared, Failur
             PatchAnswer::Refused(words) if takes_no_dry_run(&words) => {
                 return Ok(Cleared { tried: false, ..cleared });
             }
-            PatchAnswer::Conflict(why) | PatchAnswer::Lost(why) => conflict = why,
+            PatchAnswer::Conflict(why) => (conflict, lost) = (why, false),
+            PatchAnswer::Lost(why) => (conflict, lost) = (why, true),
             refused => return Err(refusal(gate.cluster, &cleared.patch, &refused)),
         }
     }
     let path = plan::path(gate.target);
+    if lost {
+        return Err(Failure::new(
+            Code::EksAnswer,
+            format!("the dry run of the patch of `{path}` was not answered"),
+        )
+        .why(format!("{ROUNDS} times, at last {}", quoted(&conflict)))
+        .next("run again, once the API server answers patches"));
+    }
     Err(Failure::new(
         Code::WorkloadChanged,
         format!("`{path}` is changed faster than it can be patched"),

@@ -306,8 +306,13 @@ impl Words<'_> {
         let by_slipway = theirs.run.as_deref().is_some_and(|run| run != ended.rollout.ours.run);
         let run = theirs.history.first().map(|entry| entry.mark.shown());
         if let (true, Some(commit), Some(run)) = (newer, &commit, &run) {
+            let set = if commit == self.commit {
+                "the same commit".to_owned()
+            } else {
+                format!("{commit}, which is newer")
+            };
             let what = format!(
-                "{} was superseded: {run} set {commit}, which is newer, {after}s after this patch",
+                "{} was superseded: {run} set {set}, {after}s after this patch",
                 self.commit
             );
             let now = format!("{commit} rolls out under {run}; nothing was rolled back");

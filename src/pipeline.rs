@@ -49,7 +49,8 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
 /// Reads everything, with the first line of the run before and the count of reads after.
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let begun = Instant::now();
-    let commit = journey.commit().map_err(|failure| Halt::before_reads(*failure))?;
+    let commit = journey.cancel.unless(journey.commit()).await.map_err(cancelled)?;
+    let commit = commit.map_err(|failure| Halt::before_reads(*failure))?;
     journey.start(commit.as_ref());
     let aws = journey.aws().map_err(Halt::before_reads)?;
     let looking = survey::look(journey.inputs, commit, aws, journey.context);

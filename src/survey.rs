@@ -90,8 +90,13 @@ impl Reads {
 ///
 /// # Errors
 /// No repository, or three different words for what is shipped.
-pub fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
-    let checkout = match checkout::read(&inputs.context) {
+pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
+    let folder = inputs.context.clone();
+    // A large tree takes its time to compare: on a thread of its own, so that a cancel is heard.
+    let read = tokio::task::spawn_blocking(move || checkout::read(&folder)).await;
+    let read =
+        read.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the checkout's reader ended")));
+    let checkout = match read {
         Ok(checkout) => checkout,
         // An artifact that another job built needs no checkout beside it, if its commit is said.
         Err(failure) => return said(inputs).ok_or(failure),

@@ -9,7 +9,7 @@ use crate::survey::platforms::list;
 
 /// Plans what can be planned without credentials.
 pub async fn plan(journey: &Journey<'_>) -> Outcome {
-    let commit = journey.commit().ok().flatten();
+    let commit = journey.commit().await.ok().flatten();
     journey.start(commit.as_ref());
     journey.report.say(Event::NotSeen(Unseen::new("AWS, cluster", "no secrets")));
     let mut rows = Vec::new();

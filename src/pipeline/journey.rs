@@ -170,9 +170,12 @@ impl Journey<'_> {
     ///
     /// # Errors
     /// What `survey::commit` refuses.
-    pub fn commit(&self) -> Result<Option<Commit>, Box<Failure>> {
+    pub async fn commit(&self) -> Result<Option<Commit>, Box<Failure>> {
         match self.inputs.intent {
-            Intent::Ship => survey::commit(self.inputs, self.context).map(Some).map_err(Box::new),
+            Intent::Ship => {
+                let commit = survey::commit(self.inputs, self.context).await;
+                commit.map(Some).map_err(Box::new)
+            }
             Intent::Rollback(_) => Ok(None),
         }
     }

@@ -1,5 +1,7 @@
 //! The same image again: under another commit's name, back by hand, and back once more.
 
+use slipway_sandbox::kube::{Kube, Speed};
+
 use crate::stage::{NEW, NEWER, OLD, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,4 +46,20 @@ async fn a_terminal_that_goes_away_leaves_the_rollout_going_and_says_so() {
     let told = going.end(&stage).await;
     assert!(told.err.contains("SIGHUP (the terminal was closed)"), "{}", told.err);
     assert_eq!(told.exit, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_of_the_same_commit_takes_the_watch_over_without_an_alarm() {
+    // Slow enough for a whole second run to come in between.
+    let stage = Stage::with(|world| world.kube = Kube::new(Speed::Times(2.0))).await;
+    let stage = stage.serving().ships("good").on_github(12);
+    let mut first = stage.start("ship");
+    first.until("deploy ").await;
+    let stage = stage.on_github(13);
+    let second = stage.run("ship").await;
+    let first = first.end(&stage).await;
+    assert_eq!(second.exit, 0, "{}{}", second.out, second.err);
+    let said = "9f2c1e4 was superseded: run 4713 set the same commit, ";
+    assert!(first.err.contains(said), "{}", first.err);
+    assert_eq!(first.exit, 0);
 }
