@@ -65,6 +65,12 @@ pub fn read(context: &Path) -> Result<Checkout, Failure> {
     Ok(Checkout { head, branch, dirty: dirty(&repository), origin: origin(&repository) })
 }
 
+/// The `owner/repo` of its remote on GitHub alone: the tree is not compared, which can take seconds.
+#[must_use]
+pub fn remote(context: &Path) -> Option<String> {
+    origin(&open(context).ok()?)
+}
+
 fn open(context: &Path) -> Result<gix::Repository, Failure> {
     if !context.is_dir() {
         return Err(absent(context)

@@ -178,16 +178,11 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
     let changed =
         targets.iter().any(|target| gate.change.from.get(&target.name) != Some(&target.image));
     let digests = images.keys().map(|name| (name.clone(), published.digests.clone())).collect();
-    let from_label = from_label(place, &targets, gate);
+    let from_label = targets
+        .first()
+        .map_or_else(|| gate.change.from_label.clone(), |first| workload::label(place, first));
     let live = place.live.clone();
     Ok(Cleared { patch, live, images, digests, restore, from_label, changed, tried: true })
-}
-
-fn from_label(place: &Place, targets: &[cluster::LiveContainer], gate: &Gate<'_>) -> String {
-    let Some(first) = targets.first() else { return gate.change.from_label.clone() };
-    let digest = workload::running(place, &first.name);
-    let commit = digest.as_ref().and_then(|digest| place.record.commit_of(digest));
-    restore::label(commit, &first.image, digest.as_ref())
 }
 
 /// The stale guard once more: somebody may have shipped a newer commit while we pushed.

@@ -201,8 +201,7 @@ pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
         // By hand the checkout's remote says where to ask, and only who gave a token is asked for.
         None => {
             inputs.github_token.as_ref()?;
-            let checkout = checkout::read(&inputs.context).ok()?;
-            (checkout.origin?, endpoint.unwrap_or("https://api.github.com"))
+            (checkout::remote(&inputs.context)?, endpoint.unwrap_or("https://api.github.com"))
         }
     };
     Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), &repository).ok()

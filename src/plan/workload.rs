@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 
 use crate::aws::RepositoryState;
-use crate::cluster::{Live, Owner, Strategy, container_for};
+use crate::cluster::{Live, LiveContainer, Owner, Strategy, container_for};
 use crate::error::{Code, Failure};
 use crate::guard::{self, Answer, Asking};
 use crate::inputs::{Inputs, Intent, Target};
@@ -45,9 +45,7 @@ pub fn look(
         draft.warnings.push((failure, false));
     }
     let first = containers.first()?;
-    let digest = running(place, &first.name);
-    let commit = digest.as_ref().and_then(|digest| place.record.commit_of(digest));
-    let label = restore::label(commit, &first.image, digest.as_ref());
+    let label = label(place, first);
     Some(WorkloadPlan { containers, needs, restore, label })
 }
 
@@ -57,7 +55,7 @@ fn containers(
     target: &Target,
     facts: &Facts,
     place: &Place,
-) -> Result<Vec<crate::cluster::LiveContainer>, Failure> {
+) -> Result<Vec<LiveContainer>, Failure> {
     let Some((repository, state)) = &facts.repository else { return Ok(Vec::new()) };
     // A repository that is missing and not to be made is told as that; no image of it can run.
     let missing = matches!(state, RepositoryState::Missing) && !inputs.create_repository;
@@ -66,6 +64,14 @@ fn containers(
     }
     let host = facts.uri.as_ref().and_then(|uri| uri.registry.clone()).unwrap_or_default();
     container_for(&place.live, &host, repository, target.container.as_ref())
+}
+
+/// What stands in a container now, as people read it.
+#[must_use]
+pub fn label(place: &Place, container: &LiveContainer) -> String {
+    let digest = running(place, &container.name);
+    let commit = digest.as_ref().and_then(|digest| place.record.commit_of(digest));
+    restore::label(commit, &container.image, digest.as_ref())
 }
 
 /// What a container's image is now: pinned, or what its ready pods run.
