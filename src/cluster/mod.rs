@@ -30,7 +30,9 @@ pub use access::{Access, EksToken, Pace, Token};
 pub use containers::container_for;
 pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};
-pub use landing::{Group, Landing, constrained, landing, landing_groups, on_fargate, platforms};
+pub use landing::{
+    Group, Landing, constrained, landing, landing_groups, on_fargate, platform, platforms,
+};
 pub use live::{Live, LiveContainer, Strategy};
 pub use owners::{Owner, last_image_manager};
 pub use patch::{Op, Patch};

@@ -117,7 +117,9 @@ impl Recording {
     fn evidence(&self, memory: &Memory, cause: &Cause) -> Evidence {
         let container = cause.container.clone().unwrap_or_default();
         let (node, image) = match self.name {
-            "wrong-architecture" | "no-platform-in-index" => ("linux/amd64", "linux/arm64"),
+            "permission-denied" | "wrong-platform" | "no-platform-in-index" => {
+                ("linux/amd64", "linux/arm64")
+            }
             _ => ("linux/amd64", "linux/amd64"),
         };
         Evidence {
