@@ -114,6 +114,17 @@ impl Fault {
         matches!(&self.kind, Kind::Answered(answer) if answer.cause() == Cause::Denied)
     }
 
+    /// Whether AWS no longer takes the session that signed the request.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(
+            self.code(),
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+        )
+    }
+
     /// An optional thing that could not be seen.
     pub(super) fn unseen(&self, what: &str) -> Unseen {
         let because = match &self.kind {
@@ -177,9 +188,15 @@ impl Fault {
             How::SessionKeys => "the AWS session of these keys has ended",
             _ => "the AWS session has ended",
         };
-        Failure::new(Code::AwsExpired, what)
-            .why(self.said(answer))
-            .next("take fresh keys right before this step, or `role-to-assume` alone: slipway renews that by itself")
+        let next = match &place.how {
+            How::Oidc | How::Role(_) => {
+                "run the job again: the session that slipway took instead was refused as well"
+            }
+            _ => {
+                "take fresh keys right before this step, or `role-to-assume` alone: slipway renews that by itself"
+            }
+        };
+        Failure::new(Code::AwsExpired, what).why(self.said(answer)).next(next)
     }
 
     fn key(&self, answer: &Answer, place: &Place) -> Failure {
@@ -190,12 +207,17 @@ impl Fault {
             "the access key cannot be used as it is written"
         } else if place.how == How::SessionKeys {
             "AWS does not know these temporary keys"
+        } else if matches!(place.how, How::Oidc | How::Role(_)) {
+            "AWS does not know the session that it gave"
         } else {
             "AWS does not know the access key"
         };
         let next = match place.how {
             How::SessionKeys => {
                 "set `aws-access-key-id`, `aws-secret-access-key` and `aws-session-token` from one answer of STS"
+            }
+            How::Oidc | How::Role(_) => {
+                "run the job again; if it stays, see that one region and endpoint is meant: `aws-region`"
             }
             _ => {
                 "set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: `role-to-assume`"

@@ -26,7 +26,7 @@ mod wrong;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, EksToken, Pace, Token};
+pub use access::{Access, EksToken, Mint, Pace, Token};
 pub use containers::container_for;
 pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};

@@ -313,6 +313,13 @@ impl Stage {
             .await;
     }
 
+    /// The same, until there were this many.
+    pub async fn asked_times(&self, times: usize, action: &str) {
+        let matches =
+            |request: &Request| request.action.as_deref().is_some_and(|a| a.contains(action));
+        self.counted(times, matches).await;
+    }
+
     /// Waits until the workload was patched this many times.
     pub async fn patched(&self, times: usize) {
         let patch = |request: &Request| {
