@@ -148,6 +148,7 @@ impl Fault {
                 Cause::Clock => self.clock(answer),
                 Cause::Expired => self.expired(answer, place),
                 Cause::Key => self.key(answer, place),
+                Cause::Region => self.region(answer, place),
                 Cause::Denied => self.denied(answer, place),
                 Cause::Throttled => self.throttled(answer, place),
                 Cause::Other => self.other(answer, place),
@@ -226,6 +227,13 @@ impl Fault {
         Failure::new(Code::AwsKey, what).why(self.said(answer)).next(next)
     }
 
+    fn region(&self, answer: &Answer, place: &Place) -> Failure {
+        let Place { host, region, .. } = place;
+        Failure::new(Code::InputInvalid, format!("`aws-region` is `{region}`, which is not where {host} is"))
+            .why(self.said(answer))
+            .next("set `aws-region` to the region of the repository and the cluster, or mend the AWS_ENDPOINT_URL that is set")
+    }
+
     fn denied(&self, answer: &Answer, place: &Place) -> Failure {
         let denial = Denial::read(&answer.message, self.action, &place.resource);
         let code = match self.action.split(':').next() {
@@ -269,6 +277,7 @@ enum Cause {
     Clock,
     Expired,
     Key,
+    Region,
     Denied,
     Throttled,
     Other,
@@ -282,9 +291,12 @@ impl Answer {
         );
         let dated = self.message.contains("Signature expired")
             || self.message.contains("Signature not yet current");
+        // Said of the signature, but about the place that it was made for.
+        let elsewhere = self.message.to_ascii_lowercase().contains("scoped to a valid region");
         let far = self.ahead.is_some_and(|s| s.abs() >= 240);
         match self.code.as_str() {
             "RequestTimeTooSkewed" | "RequestExpired" | "SignatureExpired" => Cause::Clock,
+            _ if signature && elsewhere => Cause::Region,
             _ if signature && (dated || far) => Cause::Clock,
             "ExpiredToken" | "ExpiredTokenException" => Cause::Expired,
             "InvalidClientTokenId"

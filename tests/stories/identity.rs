@@ -322,3 +322,16 @@ async fn temporary_keys_that_are_revoked_in_the_watch_end_it_with_the_reason() {
     web:9f2c1e4@sha256:406c22a70f42
     "#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_the_services_are_not_in_is_no_bad_key() {
+    let stage = planning(|_| {}).await.input("aws-region", "us-east-1");
+    insta::assert_snapshot!(told(&stage).await, @r#"
+      who       ?
+    -> 3
+    error[SW-INPUT-INVALID]: nothing was written: `aws-region` is `us-east-1`, which is not where 127.0.0.1:@PORT@ is
+      why:  `sts:GetCallerIdentity` answered 403 SignatureDoesNotMatch: "Credential should be scoped to a valid region, not 'us-east-1'."
+      now:  not visible
+      next: set `aws-region` to the region of the repository and the cluster, or mend the AWS_ENDPOINT_URL that is set
+    "#);
+}
