@@ -27,7 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::{Access, EksToken, Mint, Pace, Token};
-pub use containers::container_for;
+pub use containers::{container_for, named};
 pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};
 pub use landing::{Group, Landing, constrained, landing, landing_groups, on_fargate, platforms};

@@ -335,3 +335,32 @@ async fn a_flag_is_before_an_input_before_the_environment_before_the_file() {
     }
     assert_eq!(seen, ["11s", "12s", "13s", "14s"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_not_there_is_told_with_those_that_are() {
+    let stage = Stage::new().await.serving().ships("good");
+    let mut told = String::new();
+    for (command, container) in [("plan", "wbe"), ("status", "ap"), ("history", "wbe")] {
+        let with = [("container", container), ("commit", ""), ("image", "")];
+        let with = if command == "plan" { &with[..1] } else { &with[..] };
+        let blocks = stage.run_with(command, with, &[]).await.refusal();
+        told.push_str(&format!("{command} --container {container} {blocks}"));
+    }
+    insta::assert_snapshot!(told, @"
+    plan --container wbe -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing would be written: `shop/web` has no container `wbe`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    status --container ap -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `ap`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    history --container wbe -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `wbe`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    ");
+}
