@@ -9,7 +9,7 @@ pub mod source;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::aws::{Aws, Caller, RepositoryState};
-use crate::checkout::{self, Dirty, EventCommit};
+use crate::checkout::{self, Dirty, EventCommit, Seat};
 use crate::cluster::Cluster;
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::Github;
@@ -92,8 +92,9 @@ impl Reads {
 /// No repository, or three different words for what is shipped.
 pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
     let folder = inputs.context.clone();
+    let seat = if context.is_some() { Seat::Step } else { Seat::Shell };
     // A large tree takes its time to compare: on a thread of its own, so that a cancel is heard.
-    let read = tokio::task::spawn_blocking(move || checkout::read(&folder)).await;
+    let read = tokio::task::spawn_blocking(move || checkout::read(&folder, seat)).await;
     let read =
         read.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the checkout's reader ended")));
     let checkout = match read {

@@ -396,6 +396,18 @@ async fn the_file_is_found_at_the_root_of_the_repository_and_said_in_the_plan() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_told_what_a_shell_can_do() {
+    let stage = Stage::new().await.serving().ships("good").input("commit", "");
+    insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
+    -> 3
+    error[SW-COMMIT-MISSING]: nothing was written: no commit is checked out in `.`
+      why:  no repository there or above
+      now:  not looked at
+      next: go to the checkout, or say which commit the image is of: `--commit`
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_is_not_there_is_told_with_those_that_are() {
     let stage = Stage::new().await.serving().ships("good");
     let mut told = String::new();
