@@ -90,7 +90,10 @@ impl Reads {
 ///
 /// # Errors
 /// No repository, or three different words for what is shipped.
-pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
+pub async fn commit(
+    inputs: &Inputs,
+    context: Option<&Context>,
+) -> Result<(Commit, Option<Unseen>), Failure> {
     let folder = inputs.context.clone();
     let seat = if context.is_some() { Seat::Step } else { Seat::Shell };
     // A large tree takes its time to compare: on a thread of its own, so that a cancel is heard.
@@ -100,14 +103,19 @@ pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit
     let checkout = match read {
         Ok(checkout) => checkout,
         // An artifact that another job built needs no checkout beside it, if its commit is said.
-        Err(failure) => return said(inputs).ok_or(failure),
+        Err(failure) => return said(inputs).map(|commit| (commit, None)).ok_or(failure),
     };
     let event = context.and_then(event_commit);
     let sha = checkout::cross_check(&checkout.head, event.as_ref(), inputs.commit.as_ref())?;
     // A workflow changes files of its own checkout all the time; by hand a changed tree is another tree.
     let by_hand = context.is_none() && sha == checkout.head;
     let dirty = by_hand && matches!(checkout.dirty, Dirty::Changed(_));
-    Ok(Commit { sha, dirty })
+    let unseen = match checkout.dirty {
+        // It is tagged as the commit itself: who ships it should know on what grounds.
+        Dirty::NotChecked(why) if by_hand => Some(Unseen::new("changes in the checkout", why)),
+        _ => None,
+    };
+    Ok((Commit { sha, dirty }, unseen))
 }
 
 fn said(inputs: &Inputs) -> Option<Commit> {

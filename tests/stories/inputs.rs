@@ -435,3 +435,27 @@ async fn a_container_that_is_not_there_is_told_with_those_that_are() {
       next: set `container: app`
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_cannot_be_compared_is_said() {
+    let stage = Stage::new().await.serving().ships("good").input("commit", "");
+    let stage = stage.holding("work/.gitattributes", "*.bin filter=lfs\n");
+    let stage = stage.holding("work/a.bin", "one");
+    let at = stage.folder.path().join("work");
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "filter.lfs.required=false"]);
+        assert!(git.args(words).current_dir(&at).stdout(Stdio::null()).status().unwrap().success());
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "one"]);
+    std::fs::write(at.join("a.bin"), "other").unwrap();
+    let told = stage.run_with("plan", &[("context", "work")], &[]).await;
+    let said: Vec<_> = told.err.lines().filter(|line| line.starts_with("not seen")).collect();
+    insta::assert_snapshot!(format!("-> {}\n{}", told.exit, said.join("\n")), @"
+    -> 0
+    not seen: changes in the checkout (`a.bin` goes through a filter, which is not run)
+    ");
+    assert!(told.err.starts_with("slipway "), "after the first line: {}", told.err);
+}
