@@ -387,7 +387,11 @@ impl Words<'_> {
             format!("`{}` may run {} or {from}: {}", self.path, self.commit, why.what),
         );
         failure.why.clone_from(&why.why);
-        failure = failure.next("a person is needed: slipway status, once the cluster answers");
+        // The cluster answers, but nobody is known to it.
+        failure = failure.next(match why.code {
+            Code::AwsExpired => "a person is needed: take fresh keys, then slipway status",
+            _ => "a person is needed: slipway status, once the cluster answers",
+        });
         close(Ending::Unknown, Severity::Error, failure, "not visible".into())
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::cluster;
 use crate::error::Unseen;
 use crate::names::{Digest, Platform, Repository};
-use crate::pipeline::journey::{Halt, Journey};
+use crate::pipeline::journey::{Halt, Journey, Now};
 use crate::record::{Entry, Fate};
 use crate::report::{Event, Outcome, figures};
 use crate::restore::short_commit;
@@ -110,6 +111,13 @@ async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let looking = survey::look(journey.inputs, None, aws, journey.context);
     let looked = journey.cancel.unless(looking).await.map_err(crate::pipeline::cancelled)?;
     let (facts, remotes) = looked.map_err(Halt::unseen)?;
+    // Else another container's image would be told as the named one's.
+    if let Some(place) = &facts.place
+        && let Some(name) = &place.named
+        && let Err(failure) = cluster::named(&place.live, name)
+    {
+        return Err(Halt::refused(vec![failure], &Now::of(&facts)));
+    }
     let mut present = None;
     if let (Some(place), Some((repository, _))) = (&facts.place, &facts.repository) {
         present = present_of(place, repository, &remotes.aws)

@@ -50,8 +50,9 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let begun = Instant::now();
     let commit = journey.cancel.unless(journey.commit()).await.map_err(cancelled)?;
-    let commit = commit.map_err(|failure| Halt::before_reads(*failure))?;
+    let (commit, unseen) = commit.map_err(|failure| Halt::before_reads(*failure))?;
     journey.start(commit.as_ref());
+    unseen.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     let aws = journey.aws().map_err(Halt::before_reads)?;
     let looking = survey::look(journey.inputs, commit, aws, journey.context);
     let looked = journey.cancel.unless(looking).await.map_err(cancelled)?;

@@ -21,8 +21,17 @@ pub struct EksToken {
     pub valid_for: Duration,
 }
 
+/// Why a token is minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mint {
+    /// There is none yet, or it runs out.
+    Due,
+    /// The cluster answered 401 to one that should have been good.
+    Refused,
+}
+
 /// Mints a token: called before the first request, before one runs out, and once after a 401.
-pub type Token = Arc<dyn Fn() -> BoxFuture<'static, Result<EksToken, Failure>> + Send + Sync>;
+pub type Token = Arc<dyn Fn(Mint) -> BoxFuture<'static, Result<EksToken, Failure>> + Send + Sync>;
 
 /// Where a cluster is and who is asking.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
+use crate::error::Code;
 use crate::rollout::Seen;
 
 use super::feed::Fed;
@@ -327,7 +328,8 @@ impl Patience {
         let long = self.since.is_some_and(|since| since.elapsed() >= self.pace.window);
         match wrong {
             Wrong::Unknown => true,
-            Wrong::Mint(_) => long,
+            // What whoever mints cannot renew stays ended.
+            Wrong::Mint(failure) => long || failure.code == Code::AwsExpired,
             Wrong::Untrusted(_) => !self.worked || long,
             Wrong::Status(code, _) => {
                 let passing =

@@ -26,8 +26,8 @@ mod wrong;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, EksToken, Pace, Token};
-pub use containers::container_for;
+pub use access::{Access, EksToken, Mint, Pace, Token};
+pub use containers::{container_for, named};
 pub use feed::{Fed, Feed};
 pub use health::{Health, Revision, health};
 pub use landing::{

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::aws::{Aws, Endpoints, RunName};
 use crate::cancel::Cancel;
-use crate::error::{Code, Ending, Failure, Severity, Told};
+use crate::error::{Code, Ending, Failure, Severity, Told, Unseen};
 use crate::github::context::Context;
 use crate::inputs::table::Command;
 use crate::inputs::{Inputs, Intent};
@@ -166,17 +166,19 @@ fn block(first: &str, failure: Failure, now: &str) -> Told {
 }
 
 impl Journey<'_> {
-    /// The commit to ship; none for a rollback, whose commit is found in the history.
+    /// The commit to ship, and what was not seen of it; none for a rollback, whose commit is found in
+    /// the history.
     ///
     /// # Errors
     /// What `survey::commit` refuses.
-    pub async fn commit(&self) -> Result<Option<Commit>, Box<Failure>> {
+    pub async fn commit(&self) -> Result<(Option<Commit>, Option<Unseen>), Box<Failure>> {
         match self.inputs.intent {
             Intent::Ship => {
-                let commit = survey::commit(self.inputs, self.context).await;
-                commit.map(Some).map_err(Box::new)
+                let found = survey::commit(self.inputs, self.context).await;
+                let (commit, unseen) = found.map_err(Box::new)?;
+                Ok((Some(commit), unseen))
             }
-            Intent::Rollback(_) => Ok(None),
+            Intent::Rollback(_) => Ok((None, None)),
         }
     }
 

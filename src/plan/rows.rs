@@ -21,6 +21,7 @@ pub fn rows(
     change: Option<&ImageChange>,
 ) -> Vec<Row> {
     let mut rows = vec![row("who", who(inputs, facts))];
+    rows.extend(inputs.file.as_ref().map(|file| row("inputs", format!("also from `{file}`"))));
     rows.extend(wanted.map(|wanted| row("image", image(wanted))));
     if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
         let mut text = format!("{}: {}", list(&needs.platforms), needs.because);

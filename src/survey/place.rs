@@ -9,7 +9,9 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint};
 
 use crate::aws::{self, Aws, Caller, ClusterInfo};
-use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Token};
+use crate::cluster::{
+    self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Mint, Token,
+};
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::{Ancestry, Github};
 use crate::inputs::{Inputs, Target};
@@ -121,10 +123,13 @@ fn connect(
         pace: cluster::Pace::default(),
     };
     let (aws, name) = (aws.clone(), target.cluster.clone());
-    let token: Token = Arc::new(move || {
+    let token: Token = Arc::new(move |why| {
         let (aws, name) = (aws.clone(), name.clone());
         Box::pin(async move {
-            let minted = aws.eks_token(&name).await?;
+            let minted = match why {
+                Mint::Due => aws.eks_token(&name).await?,
+                Mint::Refused => aws.eks_token_after_401(&name).await?,
+            };
             let valid_for = minted.renew_at.saturating_duration_since(Instant::now());
             Ok(EksToken { token: minted.token, valid_for })
         })

@@ -150,3 +150,20 @@ async fn a_signal_while_a_failed_rollout_is_undone_leaves_the_way_back_going() {
     assert!(stage.serves().contains("3f2a91c"));
     assert!([5, 7].contains(&told.exit), "{}", told.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_is_ended_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let stage = Stage::new().await.holding("tmp/kept", "");
+        let tmp = stage.folder.path().join("tmp");
+        let stage = stage.variable("TMPDIR", &tmp.display().to_string());
+        let mut going = stage.start("sandbox");
+        going.until("slipway rollback").await;
+        assert!(std::fs::read_dir(&tmp).unwrap().count() > 1, "it keeps its things there");
+        going.signal(signal).await;
+        let told = going.end(&stage).await;
+        let left: Vec<_> =
+            std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!((left, told.exit), (vec!["kept".into()], 0), "SIG{signal}");
+    }
+}

@@ -182,7 +182,7 @@ async fn a_refusal_in_json_has_the_same_words() {
     insta::assert_snapshot!(told.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":3,"outcome":"refused","code":"SW-EKS-MISSING","what":"nothing was written: EKS has no cluster `prdo` in ap-northeast-2","why":["there are `prod`"],"now":"not visible","next":["set `cluster: prod`"],"serving":null,"image":null,"platforms":[]}"#);
     assert_eq!(told.exit, 3);
     let stage = stage.input("timeout", "soon");
-    insta::assert_snapshot!(stage.run("ship").await.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":2,"outcome":"bad-input","code":"SW-INPUT-INVALID","what":"nothing was read or written: 1 input cannot be used","why":["`timeout` is \"soon\": write it as `30s`, `10m` or `1h`"],"now":"not looked at","next":["correct them in the step's `with:`, or on the command line"],"serving":null,"image":null,"platforms":[]}"#);
+    insta::assert_snapshot!(stage.run("ship").await.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":2,"outcome":"bad-input","code":"SW-INPUT-INVALID","what":"nothing was read or written: 1 input cannot be used","why":["`timeout` is \"soon\": write it as `30s`, `10m` or `1h`"],"now":"not looked at","next":["correct them on the command line, or in the environment"],"serving":null,"image":null,"platforms":[]}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

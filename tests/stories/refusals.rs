@@ -253,7 +253,7 @@ async fn names_that_are_nobodys_are_told_with_the_nearest_that_is() {
     error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `ap`
       why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
       now:  3f2a91c serves, 3/3 ready
-      next: `container: app`
+      next: set `container: app`
 
     repository: wbe -> 3
     error[SW-ECR-MISSING]: nothing was written: ECR has no repository `wbe` in ap-northeast-2

@@ -396,7 +396,7 @@ async fn going_back_to_what_ecr_lost_or_never_had_is_refused() {
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `to` is "3f2a": a commit is 7 to 40 hex digits
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     "#);
     forget_old(&stage);
     let gone = back(&stage, OLD, "").await;
