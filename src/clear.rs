@@ -155,10 +155,23 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         )
         .next("run again: the plan has to be made anew"));
     }
+    if gate.change.unchanged
+        && targets.iter().any(|t| gate.change.from.get(&t.name) != Some(&t.image))
+    {
+        return Err(Failure::new(
+            Code::WorkloadChanged,
+            format!("`{path}` got another image since the plan"),
+        )
+        .next("run again: the plan has to be made anew"));
+    }
     let water = still_newest(gate, place)?;
     let images = workload::images(gate.inputs, gate.change, image, &published.uri, &place.sets);
     let (commit, digest, mark) = (gate.plan.commit.tag(), &published.digest, &gate.run.mark);
     let annotations = match gate.inputs.intent {
+        Intent::Ship if gate.change.unchanged => {
+            let revision = place.live.revision.map(|n| n.to_string());
+            place.record.naming(commit.as_str(), digest, revision.as_deref(), mark, water)
+        }
         Intent::Ship => place.record.setting(commit.as_str(), digest, mark, water),
         Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
     };

@@ -37,7 +37,7 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
     }
     // The same image may get a new commit's tag: it is pushed even where nothing rolls out.
     let published = push(journey, &plan, &facts, &mut remotes, &now).await?;
-    if plan.change().is_some_and(|change| change.unchanged) {
+    if plan.change().is_some_and(|change| change.unchanged && !change.renames) {
         return Ok(journey.unchanged(&plan, &facts));
     }
     if plan.policy.push_only {

@@ -139,6 +139,9 @@ pub struct ImageChange {
     pub restore: Option<RestorePoint>,
     /// Nothing changes: it serves already, whole and healthy.
     pub unchanged: bool,
+    /// Though nothing changes, slipway's own annotations name another commit for this image, or
+    /// none: they alone are set.
+    pub renames: bool,
     /// What becomes of the high-water mark.
     pub high_water: HighWater,
 }

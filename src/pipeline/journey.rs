@@ -118,6 +118,29 @@ impl Halt {
         self.failures.first().map_or("", |failure| &failure.what)
     }
 
+    /// Its failure, where the workload still has the plan's image and nobody asked to stop: then it
+    /// halts nothing.
+    ///
+    /// # Errors
+    /// Itself, otherwise.
+    pub fn unless_it_serves(
+        mut self: Box<Self>,
+        plan: &Plan,
+        place: &Place,
+    ) -> Result<Failure, Box<Self>> {
+        let digest = plan.image().map(|image| image.origin.digest());
+        let set = |name: &String| {
+            let container = place.live.container(name);
+            container.and_then(|c| crate::restore::pinned(&c.image)).as_ref() == digest
+        };
+        let serves = plan.change().is_some_and(|change| change.containers.keys().all(set));
+        let stops = |failure: &Failure| matches!(failure.code, Code::RunCancelled | Code::RunBug);
+        if !serves || self.failures.iter().any(stops) {
+            return Err(self);
+        }
+        self.failures.pop().ok_or(self)
+    }
+
     /// The push failed.
     #[must_use]
     pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {

@@ -87,7 +87,12 @@ pub async fn out(
         commit: plan.short(),
         recreate,
     };
-    match scene.write(&gate, place).await? {
+    let started = scene.write(&gate, place).await;
+    if change.unchanged {
+        scene.renamed(started, place)?;
+        return Ok(journey.unchanged(plan, facts));
+    }
+    match started? {
         Start::Rolling(rollout) => Ok(scene.see_through(rollout).await),
         Start::Unknown { from, why } => {
             let failure =
@@ -185,6 +190,25 @@ impl Scene<'_> {
             format!("`{}` is changed faster than it can be patched", self.path),
         );
         Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)))
+    }
+
+    /// The image serves, whatever became of the annotations that name its commit: that they could not
+    /// be written is told, and fails no run, unless it serves no more or the run was cancelled.
+    fn renamed(&self, started: Result<Start, Box<Halt>>, place: &Place) -> Result<(), Box<Halt>> {
+        let failure = match started {
+            Ok(Start::Rolling(_)) => return Ok(()),
+            Ok(Start::Unknown { why, .. }) => {
+                Failure::new(Code::RunUnknown, "the answer to the patch was lost").why(why)
+            }
+            Err(halt) => halt.unless_it_serves(self.plan, place)?,
+        };
+        let what = format!(
+            "{} serves in `{}`, but its annotations may not say so: {}",
+            self.commit, self.path, failure.what
+        );
+        let next = "run again, once that is mended: until then `status`, `history` and the stale guard know the old commit";
+        self.journey.warn(Failure { what, next: vec![next.to_owned()], ..failure }, false);
+        Ok(())
     }
 
     /// Sends the PATCH. A cancel does not drop it, but waits for its answer only as long as a runner

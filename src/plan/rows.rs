@@ -90,7 +90,11 @@ fn changed(wanted: &Wanted, change: &ImageChange) -> String {
     let names: Vec<_> = change.containers.keys().map(|name| format!("`{name}`")).collect();
     let containers = if names.len() == 1 { "container" } else { "containers" };
     if change.unchanged {
-        return unchanged(&names, &wanted.commit.short());
+        let short = wanted.commit.short();
+        return match change.renames {
+            true => format!("{}; only slipway's own annotations", unchanged(&names, "this image")),
+            false => unchanged(&names, &short),
+        };
     }
     format!(
         "{containers} {}: {} -> {}, and slipway's own annotations",

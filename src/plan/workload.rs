@@ -197,6 +197,8 @@ pub fn change(
     let digest = wanted.origin.digest();
     let all_pinned = !from.is_empty()
         && from.values().all(|image| restore::pinned(image).as_ref() == Some(digest));
+    let unchanged = all_pinned && place.health.is_well();
+    let says = place.record.says(wanted.commit.tag().as_str(), digest);
     ImageChange {
         namespace: place.live.namespace.clone(),
         name: place.live.name.clone(),
@@ -205,7 +207,8 @@ pub fn change(
         from,
         from_label: workload.label.clone(),
         restore: workload.restore.clone(),
-        unchanged: all_pinned && place.health.is_well(),
+        unchanged,
+        renames: unchanged && inputs.intent == Intent::Ship && !says,
         high_water: HighWater::Stays,
     }
 }
@@ -228,8 +231,7 @@ pub fn guards(
     {
         draft.object(inputs, withdrawn(&wanted.commit, code, whose));
     }
-    // What serves already is not written again, so that nothing older can come by it.
-    if inputs.intent != Intent::Ship || change.unchanged {
+    if inputs.intent != Intent::Ship || (change.unchanged && !change.renames) {
         return;
     }
     match answer(&wanted.commit, place, run) {
@@ -237,6 +239,10 @@ pub fn guards(
         Answer::Warn(failure) => {
             change.high_water = HighWater::Unproven;
             draft.warnings.push((*failure, false));
+        }
+        // What serves already keeps the newer commit's name: nothing older comes by it.
+        Answer::Refuse(failure) if change.unchanged && !inputs.allows(failure.code) => {
+            change.renames = false;
         }
         Answer::Refuse(failure) => draft.object(inputs, *failure),
     }
@@ -308,7 +314,8 @@ pub fn earlier_spelling(sets: &[ReplicaSet], container: &str, digest: &Digest) -
     images.into_iter().find(|image| restore::pinned(image).as_ref() == Some(digest))
 }
 
-/// The images that are written, by container.
+/// The images that are written, by container; where only the commit's name is new, those that stand
+/// there, byte for byte: another tag of the same digest would be another template, and a rollout.
 #[must_use]
 pub fn images(
     inputs: &Inputs,
@@ -319,6 +326,9 @@ pub fn images(
 ) -> BTreeMap<String, String> {
     let fresh = reference(uri, plan, inputs.spelling).to_string();
     let spelled = |container: &String| match inputs.intent {
+        Intent::Ship if change.unchanged => {
+            change.from.get(container).cloned().unwrap_or_else(|| fresh.clone())
+        }
         Intent::Ship => fresh.clone(),
         Intent::Rollback(_) => {
             earlier_spelling(sets, container, plan.origin.digest()).unwrap_or_else(|| fresh.clone())
