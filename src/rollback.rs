@@ -154,16 +154,11 @@ impl Undo<'_> {
             let set = self.annotations(&live, point);
             let patch = Patch::images(&live, &point.images, &set)
                 .map_err(|failure| missed(failure, sent.as_deref()))?;
-            let digests: BTreeMap<_, _> = point
-                .digests
-                .iter()
-                .map(|(name, digest)| (name.clone(), vec![digest.clone()]))
-                .collect();
             let write = Write {
                 patch: &patch,
                 live: &live,
                 images: &point.images,
-                digests: &digests,
+                digests: &point.reported,
                 restore: None,
                 from_label: self.commit,
                 run: &run,

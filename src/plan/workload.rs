@@ -77,13 +77,10 @@ pub fn label(place: &Place, container: &LiveContainer) -> String {
 /// What a container's image is now: pinned, or what its ready pods run.
 #[must_use]
 pub fn running(place: &Place, container: &str) -> Option<Digest> {
-    let pinned = place.live.container(container).and_then(|c| restore::pinned(&c.image));
-    pinned.or_else(|| {
-        let digests = place.health.current.as_ref()?.digests.get(container)?;
-        let mut all = digests.iter();
-        let first = all.next()?;
-        all.next().is_none().then(|| first.clone())
-    })
+    let image = &place.live.container(container)?.image;
+    let current = place.health.current.as_ref();
+    let reported = current.and_then(|revision| restore::only(revision, container));
+    restore::image_of(image, reported, &place.resolved)
 }
 
 fn in_ecr(point: &restore::RestorePoint, place: &Place, facts: &Facts) -> Option<bool> {
