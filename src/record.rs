@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Code;
-use crate::names::Digest;
+use crate::names::{CommitPrefix, Digest};
 
 /// The prefix of every annotation that is ours.
 pub const PREFIX: &str = "slipway.dev/";
@@ -159,6 +159,14 @@ impl Record {
         current.or_else(|| {
             self.history.iter().find(|e| e.digest == *digest).map(|e| e.commit.as_str())
         })
+    }
+
+    /// The commits that were shipped and begin so, each with the image that it had last.
+    #[must_use]
+    pub fn shipped(&self, as_typed: &CommitPrefix) -> BTreeMap<&str, &Digest> {
+        let newest_last = self.history.iter().rev();
+        let matching = newest_last.filter(|entry| as_typed.matches(&entry.commit));
+        matching.map(|entry| (entry.commit.as_str(), &entry.digest)).collect()
     }
 
     /// The code with which this image was taken back, unless a later attempt of it did better.
