@@ -16,6 +16,15 @@ use crate::record::Record;
 /// where it could not be resolved, or did not have to be.
 pub type Resolved = BTreeMap<String, Vec<Digest>>;
 
+/// Whether an image, as it stands in a workload, is in this very repository, `host/name`: another
+/// account's may have the same name, and another name may begin with it.
+#[must_use]
+pub fn is_in(uri: &ImageRef, image: &str) -> bool {
+    image
+        .parse::<ImageRef>()
+        .is_ok_and(|image| image.registry == uri.registry && image.repository == uri.repository)
+}
+
 /// The state to go back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestorePoint {
@@ -53,17 +62,19 @@ impl RestorePoint {
         self.images.iter().all(|(name, image)| images.get(name) == Some(image) || runs(name))
     }
 
-    /// The digests of those images that are in this very repository, `host/name`: another account's
-    /// repository may have the same name, and another name may begin with it.
+    /// The digests of those images that are in this repository.
     #[must_use]
     pub fn of_repository(&self, uri: &ImageRef) -> Vec<Digest> {
-        let there = |image: &str| {
-            image.parse::<ImageRef>().is_ok_and(|image| {
-                image.registry == uri.registry && image.repository == uri.repository
-            })
-        };
-        let ours = self.images.iter().filter(|(_, image)| there(image));
+        let ours = self.images.iter().filter(|(_, image)| is_in(uri, image));
         ours.filter_map(|(name, _)| self.digests.get(name).cloned()).collect()
+    }
+
+    /// Whether ECR, which has these, has every image of the restore point that is in this repository;
+    /// absent where none of them is: about others ECR says nothing.
+    #[must_use]
+    pub fn is_among(&self, present: &[Digest], uri: &ImageRef) -> Option<bool> {
+        let wanted = self.of_repository(uri);
+        (!wanted.is_empty()).then(|| wanted.iter().all(|digest| present.contains(digest)))
     }
 }
 
@@ -243,7 +254,11 @@ mod tests {
         assert!(!point.is_of(&none, &[Digest::of(HOST.as_bytes())]));
         let every: Vec<_> = point.digests.values().cloned().collect();
         assert!(point.is_of(&none, &every));
-        assert_eq!(point.of_repository(&HOST.parse().unwrap()), [Digest::of(HOST.as_bytes())]);
+        let (uri, ours) = (HOST.parse().unwrap(), Digest::of(HOST.as_bytes()));
+        assert_eq!(point.of_repository(&uri), std::slice::from_ref(&ours));
+        assert_eq!(point.is_among(&[ours], &uri), Some(true));
+        assert_eq!(point.is_among(&every[..0], &uri), Some(false));
+        assert_eq!(point.is_among(&every, &"ghcr.io/web".parse().unwrap()), None);
     }
 
     #[test]

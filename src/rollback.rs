@@ -82,11 +82,10 @@ pub async fn in_ecr(aws: &Aws, uri: Option<&ImageRef>, point: &RestorePoint) -> 
     let repository: Repository = uri.repository.parse().ok()?;
     let digests = point.of_repository(uri);
     if digests.is_empty() {
-        return point.in_ecr;
+        return None;
     }
     let asked = tokio::time::timeout(ECR, aws.present(&repository, &digests)).await;
-    let present = asked.ok()?.ok()?;
-    Some(digests.iter().all(|digest| present.contains(digest)))
+    point.is_among(&asked.ok()?.ok()?, uri)
 }
 
 impl Undo<'_> {

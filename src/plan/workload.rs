@@ -84,9 +84,7 @@ pub fn running(place: &Place, container: &str) -> Option<Digest> {
 }
 
 fn in_ecr(point: &restore::RestorePoint, place: &Place, facts: &Facts) -> Option<bool> {
-    let present = place.present.as_ref()?;
-    let wanted = point.of_repository(facts.uri.as_ref()?);
-    (!wanted.is_empty()).then(|| wanted.iter().all(|digest| present.contains(digest)))
+    point.is_among(place.present.as_ref()?, facts.uri.as_ref()?)
 }
 
 /// Everything about the workload that makes a write wrong, or worth a warning.

@@ -390,14 +390,8 @@ impl Place {
     fn images_of(&self, uri: &ImageRef) -> BTreeMap<String, ImageRef> {
         let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
         let live = self.live.containers.iter().map(|container| &container.image);
-        let parsed = live
-            .chain(restore)
-            .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
-        parsed
-            .filter(|(_, reference)| {
-                reference.registry == uri.registry && reference.repository == uri.repository
-            })
-            .collect()
+        let ours = live.chain(restore).filter(|image| crate::restore::is_in(uri, image));
+        ours.filter_map(|image| Some((image.clone(), image.parse().ok()?))).collect()
     }
 
     /// Their digests: pinned, run by ready pods, or resolved.
