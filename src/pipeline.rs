@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::cancel::Signal;
 use crate::clear::Gate;
-use crate::error::{Code, Ending, Failure};
+use crate::error::{Code, Failure};
 use crate::inputs::table::Command;
 use crate::plan::{self, Draft};
 use crate::publish::{self, Published};
@@ -53,7 +53,7 @@ async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let commit = commit.map_err(|failure| Halt::before_reads(*failure))?;
     journey.start(commit.as_ref());
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, commit, aws, journey.context);
+    let looking = survey::look(journey.inputs, commit, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(cancelled)?;
     let (facts, remotes) = looked.map_err(Halt::unseen)?;
     journey.report.say(Event::Surveyed { took: begun.elapsed(), reads: facts.reads });
@@ -83,7 +83,7 @@ async fn push(
         publish::publish(plan, facts.source.as_ref(), facts.uri.as_ref(), remotes, journey.report);
     match journey.cancel.unless(pushing).await {
         Ok(Ok(published)) => Ok(published),
-        Ok(Err(stopped)) => Err(Halt::not_deployed(stopped.failure, now)),
+        Ok(Err(failure)) => Err(Halt::not_deployed(failure, now)),
         Err(signal) => Err(Halt::not_deployed(cancel_failure(signal), now)),
     }
 }
@@ -129,9 +129,4 @@ fn cancel_failure(signal: Signal) -> Failure {
     Failure::new(Code::RunCancelled, "cancelled before the patch")
         .why(signal.said())
         .next("run again")
-}
-
-/// The ending that a refusal has, once something was written to ECR.
-pub(crate) fn ending_at_the_gate(wrote: bool) -> Ending {
-    if wrote { Ending::NotDeployed } else { Ending::Refused }
 }

@@ -73,7 +73,7 @@ pub async fn out(
         published,
         run: &journey.run,
         cluster,
-        github: remotes.github.as_ref(),
+        github: journey.github.as_ref(),
     };
     let scene = Scene {
         journey,
@@ -338,8 +338,7 @@ impl Scene<'_> {
     /// Puts the restore point back, after asking ECR whether it still has it.
     async fn undo(&self, ended: &Ended, signals: u32) -> Option<Undone> {
         let point = ended.rollout.restore.clone()?;
-        let uri = self.published.images.values().next().map(|image| &image.uri);
-        let in_ecr = rollback::in_ecr(&self.remotes.aws, uri, &point).await;
+        let in_ecr = rollback::in_ecr(&self.remotes.aws, self.published.uri(), &point).await;
         // The signal that asks for this rollback does not end its watch; one that came since a failure
         // was being explained does.
         let (code, signals) = match &ended.end {
@@ -389,7 +388,7 @@ impl Scene<'_> {
             ahead_of: None,
             mark: self.journey.run.mark.clone(),
         };
-        let compared = match &self.remotes.github {
+        let compared = match &self.journey.github {
             Some(github) => github.compare(&ours.commit, commit).await.ok(),
             None => None,
         };
@@ -477,13 +476,10 @@ impl Scene<'_> {
         if let Some(told) = &close.told {
             self.journey.report.say(Event::Told(told.clone()));
         }
-        let image = self.plan.image().zip(self.published.images.values().next());
         Outcome {
             told: close.told,
             serving,
-            image: image.map(|(plan, there)| {
-                image::reference(&there.uri, plan, self.journey.inputs.spelling)
-            }),
+            image: self.journey.reference(self.plan, self.published.uri()),
             platforms: self.around.image_platforms.clone(),
             plan: serde_json::to_value(self.plan).ok(),
             ..journey::outcome(close.ending)
