@@ -14,6 +14,7 @@ use crate::inputs::{Inputs, Intent};
 use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
 use crate::publish::Published;
+use crate::record::Fate;
 use crate::report::{Event, Outcome, Reporter, Started, figures};
 use crate::survey::{self, Facts, place::Place};
 
@@ -286,7 +287,11 @@ impl Journey<'_> {
         });
         let target = self.inputs.target.as_ref().map(crate::plan::path).unwrap_or_default();
         Outcome {
-            line: Some(format!("unchanged: {} already serves in {target}{ready}", plan.short())),
+            line: Some(format!(
+                "unchanged: {} already serves in {target}{ready}{}",
+                plan.short(),
+                bake_of_another(facts, &self.run)
+            )),
             serving: Some(plan.commit.tag().to_string()),
             image: self.reference(plan, facts.uri.as_ref()),
             platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
@@ -310,6 +315,23 @@ impl Journey<'_> {
             platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
             ..outcome(ending)
         }
+    }
+}
+
+/// Whose bake of the image that serves is not known to be over. It is said and not waited for: that
+/// run, which has the restore point, watches it; a second watch would only take it away from there.
+fn bake_of_another(facts: &Facts, run: &Run) -> String {
+    let Some(place) = &facts.place else { return String::new() };
+    let digest = place.serving().digest;
+    let entry = place.record.history.iter().find(|entry| Some(&entry.digest) == digest.as_ref());
+    let Some(entry) = entry.filter(|entry| entry.mark.run != run.mark.run) else {
+        return String::new();
+    };
+    let who = entry.mark.shown();
+    match entry.fate {
+        Fate::Rolling => format!("; {who} has not said yet that its bake is over"),
+        Fate::Unwatched => format!("; {who} was cancelled before its bake was over"),
+        Fate::Healthy | Fate::Withdrawn(_) | Fate::Failed(_) => String::new(),
     }
 }
 
