@@ -88,6 +88,8 @@ pub enum Origin {
     Take {
         /// As it was typed.
         shown: String,
+        /// A folder, not a file.
+        is_folder: bool,
         /// What its digest is.
         digest: Digest,
         /// Its bytes.

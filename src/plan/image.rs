@@ -63,9 +63,13 @@ impl Wanted {
         let platforms =
             needs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match &self.origin {
-            Origin::Take { shown, .. } => vec![format!(
-                "docker buildx build --platform {platforms} --output type=oci,dest={shown} ."
-            )],
+            Origin::Take { shown, is_folder, .. } => {
+                // Buildx writes a file, unless it is told not to.
+                let form = if *is_folder { "oci,tar=false" } else { "oci" };
+                vec![format!(
+                    "docker buildx build --platform {platforms} --output type={form},dest={shown} ."
+                )]
+            }
             Origin::Reuse(_) => {
                 vec![format!("ship a new commit whose image is built for {platforms}")]
             }
@@ -182,6 +186,7 @@ fn take(commit: Commit, image: &Image) -> Chosen {
     digests.extend(image.children.iter().map(|child| child.digest.clone()));
     let origin = Origin::Take {
         shown: image.shown.clone(),
+        is_folder: image.is_folder,
         digest: image.root.digest.clone(),
         size: image.size(),
     };

@@ -75,7 +75,7 @@ fn image(wanted: &Wanted) -> String {
     let name = wanted.short();
     match &wanted.origin {
         Origin::Reuse(digest) => format!("{name} is in ECR: {}", digest.short()),
-        Origin::Take { shown, digest, size } => {
+        Origin::Take { shown, digest, size, .. } => {
             let into = if wanted.create { "create the repository, push" } else { "push" };
             format!(
                 "{name} is not in ECR: {into} `{shown}`, {}, {}",

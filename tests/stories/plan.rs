@@ -326,7 +326,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         wrong platform is pulled and then crashes with "exec format error", an index without the
         platform fails the pull.
     "#);
-    insta::assert_snapshot!(explain("sw-workload-owned"), @r#"
+    insta::assert_snapshot!(explain("sw-workload-owned"), @"
     -> 0
     SW-WORKLOAD-OWNED: another tool sets this image too (exit 3)
       seen   labels, annotations or managed fields of Argo CD, Flux, Helm or another writer
@@ -335,7 +335,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
 
       example
         error[SW-WORKLOAD-OWNED]: nothing was written: Argo CD application `shop` sets this image too; its next sync puts its own back
-          why:  annotation argocd.argoproj.io/tracking-id: "shop:apps/Deployment:shop/web"
+          why:  the Deployment's own metadata says so
           now:  3f2a91c serves, 3/3 ready
           next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
 
@@ -347,7 +347,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         Overrule it where the tool leaves the image alone, for example with `ignoreDifferences` on the
         container's image in Argo CD. If the owner does put its image back during the watch, the run
         ends in SW-RUN-DISPLACED.
-    "#);
+    ");
     insta::assert_snapshot!(explain("SW-PLATFROM-MISSING"), @"
     -> 2
     error[SW-INPUT-INVALID]: nothing was read or written: `SW-PLATFROM-MISSING` is no code
