@@ -216,6 +216,29 @@ async fn status_and_history_tell_what_was_shipped() {
     assert_eq!((status.exit, stage.writes().len()), (0, before));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_summary_of_status_and_history_is_their_answer() {
+    let stage = Stage::new().await.serving().input("commit", "").on_github(12);
+    assert_eq!(stage.run("status").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### status
+
+    <pre>shop/web in prod
+      serves   3f2a91c  sha256:17d4954971da  linux/amd64  3/3 ready, 0 restarts
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known</pre>
+    ");
+    std::fs::remove_file(stage.folder.path().join("summary")).unwrap();
+    assert_eq!(stage.run("history").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### history
+
+    <pre>commit   rev  shipped (UTC)     ECR  ended
+    3f2a91c  17   2026-11-20 17:02  yes  serves</pre>
+    ");
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
 /// The text without the date and the time of this minute.
 fn today(text: &str) -> String {
     let date = jiff::Timestamp::now().to_string()[..10].to_owned();
