@@ -58,6 +58,22 @@ fn left(progress: &Progress) -> String {
     format!("{}{}", halfway(progress), if empty { ": nothing serves" } else { "" })
 }
 
+/// `6s after`; within the first second a number would say nothing.
+fn after(at: Duration) -> String {
+    match at.as_secs() {
+        0 => "right after".into(),
+        seconds => format!("{seconds}s after"),
+    }
+}
+
+/// What a rollout that nobody watches any more does: it goes on, or only its bake was left.
+fn unwatched(commit: &str, progress: &Progress) -> String {
+    match progress.baking_since {
+        Some(_) => format!("{commit} serves, {}, its bake unwatched", ready(progress)),
+        None => format!("{commit} goes on rolling out, unwatched: {}", halfway(progress)),
+    }
+}
+
 /// ECR's answer about the image that was to be put back.
 fn not_found(point: &RestorePoint) -> String {
     let digest = point.digest().map_or(point.label.as_str(), |digest| digest.short());
@@ -247,10 +263,11 @@ impl Words<'_> {
         signal: Signal,
         back: Option<(RestorePoint, Back)>,
     ) -> Close {
-        let seconds = ended.at.as_secs();
         let what = format!(
-            "`{}` was not watched to the end: cancelled {seconds}s after the patch to {}",
-            self.path, self.commit
+            "`{}` was not watched to the end: cancelled {} the patch to {}",
+            self.path,
+            after(ended.at),
+            self.commit
         );
         let failure = Failure::new(Code::RunCancelled, what).why(signal.said());
         let by_hand = "slipway status";
@@ -272,7 +289,7 @@ impl Words<'_> {
                 failure.why(inner.what).next(by_hand),
             ),
             Some((_, Back::NotWritten(inner))) => (
-                format!("{} goes on rolling out, unwatched: not rolled back", self.commit),
+                format!("{}; not rolled back", unwatched(self.commit, &ended.progress)),
                 failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
             ),
             Some((_, Back::Taken)) => (
@@ -285,11 +302,7 @@ impl Words<'_> {
                 let record = Record::read(&annotations.unwrap_or_default());
                 let go_back = back.map_or(String::new(), |commit| way_back(commit, &record));
                 (
-                    format!(
-                        "{} goes on rolling out, unwatched: {}",
-                        self.commit,
-                        halfway(&ended.progress)
-                    ),
+                    unwatched(self.commit, &ended.progress),
                     failure.next(format!("slipway status{go_back}")),
                 )
             }
@@ -301,7 +314,7 @@ impl Words<'_> {
     #[must_use]
     pub fn changed(&self, ended: &Ended, change: &Change, newer: bool) -> Close {
         let theirs = Record::read(&change.annotations);
-        let after = change.at.as_secs();
+        let after = after(change.at);
         let commit = theirs.commit.as_deref().map(short_commit);
         let by_slipway = theirs.run.as_deref().is_some_and(|run| run != ended.rollout.ours.run);
         let run = theirs.history.first().map(|entry| entry.mark.shown());
@@ -311,10 +324,8 @@ impl Words<'_> {
             } else {
                 format!("{commit}, which is newer")
             };
-            let what = format!(
-                "{} was superseded: {run} set {set}, {after}s after this patch",
-                self.commit
-            );
+            let what =
+                format!("{} was superseded: {run} set {set}, {after} this patch", self.commit);
             let now = format!("{commit} rolls out under {run}; nothing was rolled back");
             return close(
                 Ending::Superseded,
@@ -333,7 +344,7 @@ impl Words<'_> {
         };
         let set = if by_slipway { commit.unwrap_or(named) } else { named };
         let what = format!(
-            "`{}` was taken over: {who} set {set}, {after}s after the patch to {}",
+            "`{}` was taken over: {who} set {set}, {after} the patch to {}",
             self.path, self.commit
         );
         let failure = Failure::new(Code::RunDisplaced, what)
@@ -400,6 +411,26 @@ impl Words<'_> {
 mod tests {
     use super::*;
     use crate::record::{Entry, Fate, Mark};
+
+    #[test]
+    fn what_nobody_watches_any_more_is_told_as_far_as_it_came() {
+        let at = |baking_since| Progress {
+            new_ready: 3,
+            wanted: 3,
+            baking_since,
+            ..Progress::default()
+        };
+        assert_eq!(after(Duration::from_millis(900)), "right after");
+        assert_eq!(after(Duration::from_secs(6)), "6s after");
+        assert_eq!(
+            unwatched("9f2c1e4", &at(Some(Duration::from_secs(9)))),
+            "9f2c1e4 serves, 3/3 ready, its bake unwatched"
+        );
+        assert_eq!(
+            unwatched("9f2c1e4", &at(None)),
+            "9f2c1e4 goes on rolling out, unwatched: 3/3 new, 0 old ready"
+        );
+    }
 
     #[test]
     fn the_way_back_to_a_withdrawn_commit_allows_it() {

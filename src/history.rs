@@ -108,7 +108,7 @@ async fn answered(
 
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, None, aws, journey.context);
+    let looking = survey::look(journey.inputs, None, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(crate::pipeline::cancelled)?;
     let (facts, remotes) = looked.map_err(Halt::unseen)?;
     // Else another container's image would be told as the named one's.

@@ -82,11 +82,10 @@ pub async fn in_ecr(aws: &Aws, uri: Option<&ImageRef>, point: &RestorePoint) -> 
     let repository: Repository = uri.repository.parse().ok()?;
     let digests = point.of_repository(uri);
     if digests.is_empty() {
-        return point.in_ecr;
+        return None;
     }
     let asked = tokio::time::timeout(ECR, aws.present(&repository, &digests)).await;
-    let present = asked.ok()?.ok()?;
-    Some(digests.iter().all(|digest| present.contains(digest)))
+    point.is_among(&asked.ok()?.ok()?, uri)
 }
 
 impl Undo<'_> {
@@ -154,16 +153,11 @@ impl Undo<'_> {
             let set = self.annotations(&live, point);
             let patch = Patch::images(&live, &point.images, &set)
                 .map_err(|failure| missed(failure, sent.as_deref()))?;
-            let digests: BTreeMap<_, _> = point
-                .digests
-                .iter()
-                .map(|(name, digest)| (name.clone(), vec![digest.clone()]))
-                .collect();
             let write = Write {
                 patch: &patch,
                 live: &live,
                 images: &point.images,
-                digests: &digests,
+                digests: &point.reported,
                 restore: None,
                 from_label: self.commit,
                 run: &run,

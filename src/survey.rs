@@ -28,8 +28,6 @@ pub struct Remotes {
     pub registry: Option<Registry>,
     /// The cluster; absent with `until: push`.
     pub cluster: Option<Cluster>,
-    /// GitHub's API; absent off a runner.
-    pub github: Option<Github>,
 }
 
 /// What was read.
@@ -138,13 +136,12 @@ pub async fn look(
     inputs: &Inputs,
     commit: Option<Commit>,
     aws: Aws,
-    context: Option<&Context>,
+    github: Option<&Github>,
 ) -> Result<(Facts, Remotes), Failure> {
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
-    let github = github(inputs, context);
     let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
-    let place = place::look(inputs, commit.as_ref(), &aws, &caller, github.as_ref(), &reads);
+    let place = place::look(inputs, commit.as_ref(), &aws, &caller, github, &reads);
     let (mut shelf, place) = tokio::try_join!(shelf, place)?;
     let mut unseen = std::mem::take(&mut shelf.unseen);
     let (mut place, cluster) =
@@ -180,7 +177,7 @@ pub async fn look(
         unseen,
         reads: reads.count(),
     };
-    Ok((facts, Remotes { aws, registry: shelf.registry, cluster, github }))
+    Ok((facts, Remotes { aws, registry: shelf.registry, cluster }))
 }
 
 /// Who we are comes first: every other answer depends on it.

@@ -311,9 +311,9 @@ impl Place {
             revision.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
         });
         let runs = |c: &LiveContainer| revision?.digests.get(&c.name)?.iter().next().cloned();
-        let digest = image
-            .and_then(|image| crate::restore::pinned(image))
-            .or_else(|| container.and_then(runs));
+        let digest = image.and_then(|image| {
+            crate::restore::image_of(image, container.and_then(runs), &self.resolved)
+        });
         let commit = digest.as_ref().and_then(|digest| self.record.commit_of(digest));
         Serving {
             commit: commit.map(str::to_owned),
@@ -350,11 +350,16 @@ impl Place {
         let (Some(registry), Some((repository, uri))) = (registry, repository) else { return };
         let ours = self.images_of(uri);
         for (image, reference) in &ours {
-            if let (None, Some(tag)) = (&reference.digest, &reference.tag) {
-                reads.add(1);
-                if let Ok(Some(manifest)) = registry.manifest(&Reference::Tag(tag.clone())).await {
-                    self.resolved.insert(image.clone(), manifest.digest);
+            let asked = match (&reference.digest, &reference.tag) {
+                (Some(digest), _) if self.reports_another(image, digest) => {
+                    Reference::Digest(digest.clone())
                 }
+                (None, Some(tag)) => Reference::Tag(tag.clone()),
+                _ => continue,
+            };
+            reads.add(1);
+            if let Ok(Some(family)) = registry.family(&asked).await {
+                self.resolved.insert(image.clone(), family);
             }
         }
         let digests = self.digests_of(&ours);
@@ -376,18 +381,22 @@ impl Place {
         }
     }
 
+    /// Whether pods report another digest than the one that their image pins: CRI-O names the manifest
+    /// that an index led to.
+    fn reports_another(&self, image: &str, pinned: &Digest) -> bool {
+        let containers = self.health.completed.iter().flat_map(|revision| {
+            let of_it = revision.images.iter().filter(|(_, set)| *set == image);
+            of_it.filter_map(|(name, _)| revision.digests.get(name)).flatten()
+        });
+        containers.into_iter().any(|reported| reported != pinned)
+    }
+
     /// Images of this repository that stand in the workload or in the revision a rollback would restore.
     fn images_of(&self, uri: &ImageRef) -> BTreeMap<String, ImageRef> {
         let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
         let live = self.live.containers.iter().map(|container| &container.image);
-        let parsed = live
-            .chain(restore)
-            .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
-        parsed
-            .filter(|(_, reference)| {
-                reference.registry == uri.registry && reference.repository == uri.repository
-            })
-            .collect()
+        let ours = live.chain(restore).filter(|image| crate::restore::is_in(uri, image));
+        ours.filter_map(|image| Some((image.clone(), image.parse().ok()?))).collect()
     }
 
     /// Their digests: pinned, run by ready pods, or resolved.

@@ -85,6 +85,32 @@ async fn after_the_patch_the_rollout_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_the_bake_what_is_left_is_the_bake() {
+    let stage = story("good").await.input("bake", "15s").on_github(12);
+    let mut going = stage.start("ship");
+    going.until("3/3 new, baking").await;
+    going.signal("INT").await;
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(told.ending(), @"
+    error[SW-RUN-CANCELLED]: `shop/web` was not watched to the end: cancelled @ after the patch to 9f2c1e4
+      why:  SIGINT (job cancelled, or Ctrl-C)
+      now:  9f2c1e4 serves, 3/3 ready, its bake unwatched
+      next: slipway status; to go back: slipway rollback --to 3f2a91c   (by itself: `on-cancel: rollback`)
+    ");
+    insta::assert_snapshot!(stage.serves(), @"web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready");
+    assert_eq!(told.exit, 7);
+    // Whoever runs it again hears that nobody saw its bake end.
+    let stage = stage.on_github(13);
+    let again = stage.run("ship").await;
+    insta::assert_snapshot!(again.words(), @"
+    -> 0
+    unchanged: 9f2c1e4 already serves in shop/web, 3/3 ready; run 4712 was cancelled before its bake was over
+    ");
+    insta::assert_snapshot!(stage.serves(), @"web:9f2c1e4@sha256:406c22a70f42, 3 updated, 3 ready");
+    assert_eq!(again.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_run_ends_the_same_way() {
     let stage = story("never-ready").await;
     let mut going = stage.start("ship");

@@ -3,6 +3,7 @@
 mod again;
 mod announced;
 mod cancel;
+mod dirty;
 mod faults;
 mod first;
 mod guard;

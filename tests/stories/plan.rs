@@ -216,6 +216,29 @@ async fn status_and_history_tell_what_was_shipped() {
     assert_eq!((status.exit, stage.writes().len()), (0, before));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_summary_of_status_and_history_is_their_answer() {
+    let stage = Stage::new().await.serving().input("commit", "").on_github(12);
+    assert_eq!(stage.run("status").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### status
+
+    <pre>shop/web in prod
+      serves   3f2a91c  sha256:17d4954971da  linux/amd64  3/3 ready, 0 restarts
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known</pre>
+    ");
+    std::fs::remove_file(stage.folder.path().join("summary")).unwrap();
+    assert_eq!(stage.run("history").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### history
+
+    <pre>commit   rev  shipped (UTC)     ECR  ended
+    3f2a91c  17   2026-11-20 17:02  yes  serves</pre>
+    ");
+    assert_eq!(stage.writes(), [""; 0]);
+}
+
 /// The text without the date and the time of this minute.
 fn today(text: &str) -> String {
     let date = jiff::Timestamp::now().to_string()[..10].to_owned();
@@ -326,7 +349,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         wrong platform is pulled and then crashes with "exec format error", an index without the
         platform fails the pull.
     "#);
-    insta::assert_snapshot!(explain("sw-workload-owned"), @r#"
+    insta::assert_snapshot!(explain("sw-workload-owned"), @"
     -> 0
     SW-WORKLOAD-OWNED: another tool sets this image too (exit 3)
       seen   labels, annotations or managed fields of Argo CD, Flux, Helm or another writer
@@ -335,7 +358,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
 
       example
         error[SW-WORKLOAD-OWNED]: nothing was written: Argo CD application `shop` sets this image too; its next sync puts its own back
-          why:  annotation argocd.argoproj.io/tracking-id: "shop:apps/Deployment:shop/web"
+          why:  the Deployment's own metadata says so
           now:  3f2a91c serves, 3/3 ready
           next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
 
@@ -347,7 +370,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         Overrule it where the tool leaves the image alone, for example with `ignoreDifferences` on the
         container's image in Argo CD. If the owner does put its image back during the watch, the run
         ends in SW-RUN-DISPLACED.
-    "#);
+    ");
     insta::assert_snapshot!(explain("SW-PLATFROM-MISSING"), @"
     -> 2
     error[SW-INPUT-INVALID]: nothing was read or written: `SW-PLATFROM-MISSING` is no code

@@ -322,6 +322,6 @@ async fn everything_that_speaks_against_a_write_is_told_at_once() {
     error[SW-PLATFORM-MISSING]: nothing was written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/amd64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/amd64 --output type=oci,tar=false,dest=image .
     ");
 }

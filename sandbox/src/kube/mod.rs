@@ -97,6 +97,8 @@ struct State {
     rules: access::Rules,
     scripts: Vec<(Matcher, Play)>,
     resolver: Option<Resolver>,
+    /// By digest, which one a runtime reports for it.
+    reporter: Option<Resolver>,
     /// The deployments that are on a recording, with the number of the play.
     playing: BTreeMap<Key, u64>,
     plays: u64,
@@ -113,6 +115,13 @@ struct State {
 impl State {
     fn resolve(&self, reference: &str) -> Option<String> {
         self.resolver.as_ref().and_then(|resolve| resolve(reference))
+    }
+
+    /// An imageID as the nodes' runtime writes it.
+    fn reported(&self, id: String) -> String {
+        let Some((name, digest)) = id.split_once('@') else { return id };
+        let other = self.reporter.as_ref().and_then(|report| report(digest));
+        other.map_or_else(|| id.clone(), |other| format!("{name}@{other}"))
     }
 }
 
@@ -153,6 +162,7 @@ impl Kube {
             rules: access::Rules::default(),
             scripts: Vec::new(),
             resolver: None,
+            reporter: None,
             playing: BTreeMap::new(),
             plays: 0,
             poked: BTreeSet::new(),
@@ -224,6 +234,12 @@ impl Kube {
     /// Sets how a reference without a digest becomes one (`sha256:…`), for the pods' `imageID`.
     pub fn resolver(&self, digest: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
         self.with(|state| state.resolver = Some(Box::new(digest)));
+    }
+
+    /// Sets which digest the nodes' runtime reports for one that was pulled: CRI-O names the manifest
+    /// that an index led to.
+    pub fn reporter(&self, digest: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
+        self.with(|state| state.reporter = Some(Box::new(digest)));
     }
 
     /// Denies a verb (or `*`) on a resource (`deployments`, `pods/log`, or `*`) to everybody.
