@@ -33,16 +33,18 @@ impl Include {
     }
 }
 
+/// What fills a row, from an object and the time of day.
+type Cells = fn(&Value, Timestamp) -> Vec<Value>;
+
 /// Cells, of which the first few are shown without `-o wide`.
 struct Columns {
     narrow: &'static [&'static str],
     wide: &'static [&'static str],
-    cells: fn(&Value, Timestamp) -> Vec<Value>,
+    cells: Cells,
 }
 
 fn columns(kind: &str) -> Option<Columns> {
-    let (narrow, wide, cells): (&[&str], &[&str], fn(&Value, Timestamp) -> Vec<Value>) = match kind
-    {
+    let (narrow, wide, cells): (&[&str], &[&str], Cells) = match kind {
         "Deployment" => (
             &["Name", "Ready", "Up-to-date", "Available", "Age"],
             &["Containers", "Images", "Selector"],
