@@ -8,6 +8,7 @@ mod archive;
 mod blob;
 mod compress;
 mod gather;
+mod gzip;
 mod inspect;
 mod layout;
 mod shelf;

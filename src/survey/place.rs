@@ -184,37 +184,8 @@ async fn around(
     live: Live,
     reads: &Reads,
 ) -> Result<(Place, Record), Failure> {
-    reads.add(5 + cluster::RIGHTS.len());
-    let rights = cluster.may(&target.namespace, cluster::RIGHTS);
-    let (sets, pods, nodes, groups, rights) = tokio::join!(
-        cluster.replica_sets(&live),
-        cluster.pods(&live),
-        cluster.nodes(),
-        aws.node_groups(&target.cluster),
-        rights,
-    );
-    let mut unseen = Vec::new();
-    let mut seen = |what: &Unseen| unseen.push(what.clone());
-    let nodes = nodes.inspect_err(&mut seen).ok();
-    let rights = rights.inspect_err(&mut seen).ok();
-    // Groups only matter where nodes told nothing: their absence is no news otherwise.
-    let groups = match groups {
-        Ok(groups) => Some(groups),
-        Err(what) => {
-            if nodes.as_ref().is_none_or(Vec::is_empty) {
-                seen(&what);
-            }
-            None
-        }
-    };
-    let sees_pods = sets.is_ok() && pods.is_ok();
-    // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
-    let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
-    let (sets, pods) = if lacking.is_some() {
-        (sets.unwrap_or_default(), pods.unwrap_or_default())
-    } else {
-        (sets?, pods?)
-    };
+    let around = Around::read(aws, cluster, target, &live, reads).await?;
+    let Around { sets, pods, sees_pods, nodes, groups, lacking, unseen } = around;
     let spec = live.template.spec.clone().unwrap_or_default();
     let evidence = landings(&spec, nodes.as_deref(), groups.as_deref(), &pods);
     let record = Record::read(&live.annotations);
@@ -238,6 +209,59 @@ async fn around(
         repository: None,
     };
     Ok((place, record))
+}
+
+/// What the reads beside the workload told; what they could not see is in `unseen`.
+struct Around {
+    sets: Vec<ReplicaSet>,
+    pods: Vec<Pod>,
+    /// Both of them were read.
+    sees_pods: bool,
+    nodes: Option<Vec<Node>>,
+    groups: Option<Vec<aws::NodeGroup>>,
+    lacking: Option<Failure>,
+    unseen: Vec<Unseen>,
+}
+
+impl Around {
+    async fn read(
+        aws: &Aws,
+        cluster: &Cluster,
+        target: &Target,
+        live: &Live,
+        reads: &Reads,
+    ) -> Result<Self, Failure> {
+        reads.add(5 + cluster::RIGHTS.len());
+        let (sets, pods, nodes, groups, rights) = tokio::join!(
+            cluster.replica_sets(live),
+            cluster.pods(live),
+            cluster.nodes(),
+            aws.node_groups(&target.cluster),
+            cluster.may(&target.namespace, cluster::RIGHTS),
+        );
+        let mut unseen = Vec::new();
+        let mut seen = |what: &Unseen| unseen.push(what.clone());
+        let nodes = nodes.inspect_err(&mut seen).ok();
+        let rights = rights.inspect_err(&mut seen).ok();
+        // Groups only matter where nodes told nothing: their absence is no news otherwise.
+        let nodes_told = nodes.as_ref().is_some_and(|nodes| !nodes.is_empty());
+        let groups = groups
+            .inspect_err(|what| {
+                if !nodes_told {
+                    seen(what)
+                }
+            })
+            .ok();
+        let sees_pods = sets.is_ok() && pods.is_ok();
+        // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
+        let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
+        let (sets, pods) = if lacking.is_some() {
+            (sets.unwrap_or_default(), pods.unwrap_or_default())
+        } else {
+            (sets?, pods?)
+        };
+        Ok(Self { sets, pods, sees_pods, nodes, groups, lacking, unseen })
+    }
 }
 
 /// Where the pod can land, by nodes and node groups.

@@ -15,6 +15,7 @@ mod managed;
 mod model;
 mod patch;
 mod pods;
+mod protobuf;
 mod read;
 mod replay;
 mod replicas;
@@ -24,6 +25,8 @@ mod seed;
 mod selectors;
 mod status;
 mod store;
+mod table;
+mod table_pod;
 mod tape;
 mod template;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,8 +19,9 @@ use super::kinds::Kind;
 use super::route::Query;
 use super::selectors::Selection;
 use super::status::Refused;
-use super::store::{Change, Store};
-use super::{Body, Inner};
+use super::store::Change;
+use super::table::{self, Include};
+use super::{Body, Inner, State};
 
 /// How long a watch stays open when the request does not say; the real server takes 30 to 60 minutes.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -32,6 +34,8 @@ struct Watch {
     kind: Kind,
     namespace: String,
     selection: Selection,
+    /// Objects are shown as tables of one row, with this beside the cells.
+    table: Option<Include>,
     seen: u64,
     end: Instant,
     bookmark: Option<Instant>,
@@ -45,6 +49,7 @@ pub(super) fn open(
     kind: Kind,
     namespace: &str,
     query: &Query,
+    table: Option<Include>,
 ) -> Result<Body, Refused> {
     if !query.get("sendInitialEvents").is_empty() {
         return Err(Refused::initial_events());
@@ -65,6 +70,7 @@ pub(super) fn open(
         kind,
         namespace: namespace.to_owned(),
         selection,
+        table,
         seen: asked.unwrap_or_else(|| state.store.version()),
         end: Instant::now() + timeout.map_or(PATIENCE, Duration::from_secs),
         bookmark: bookmarks.then(|| Instant::now() + BOOKMARKS),
@@ -72,7 +78,7 @@ pub(super) fn open(
         ended: false,
     };
     if asked.is_none() {
-        watch.begin(&state.store);
+        watch.begin(&state);
     }
     drop(state);
     let lines = stream::unfold(watch, |mut watch| async move {
@@ -85,12 +91,19 @@ pub(super) fn open(
 
 impl Watch {
     /// Without a version, a watch begins with what is there.
-    fn begin(&mut self, store: &Store) {
-        for object in store.all(self.kind, &self.namespace) {
+    fn begin(&mut self, state: &State) {
+        let now = state.clock.wall();
+        for object in state.store.all(self.kind, &self.namespace) {
             if self.selection.holds(object) {
+                let object = self.shown(object, now);
                 self.lines.push_back(json!({ "type": "ADDED", "object": object }));
             }
         }
+    }
+
+    fn shown(&self, object: &Value, now: Timestamp) -> Value {
+        let table = |include| table::of(self.kind, object, include, now);
+        self.table.and_then(table).unwrap_or_else(|| object.clone())
     }
 
     async fn next(&mut self) -> Option<Value> {
@@ -119,7 +132,8 @@ impl Watch {
             self.ended = true;
             return Some(());
         };
-        let lines: Vec<_> = changes.filter_map(|change| self.line(change)).collect();
+        let now = state.clock.wall();
+        let lines: Vec<_> = changes.filter_map(|change| self.line(change, now)).collect();
         self.lines.extend(lines);
         self.seen = self.seen.max(state.store.version());
         Some(())
@@ -150,7 +164,7 @@ impl Watch {
     }
 
     /// The line of a change; an object that leaves the selection is deleted as far as this watch can see.
-    fn line(&self, change: &Change) -> Option<Value> {
+    fn line(&self, change: &Change, now: Timestamp) -> Option<Value> {
         let here = self.namespace.is_empty() || self.namespace == change.key.namespace;
         if change.key.kind != self.kind.kind || !here {
             return None;
@@ -163,6 +177,6 @@ impl Watch {
             (true, true) => "MODIFIED",
             (true, false) => "DELETED",
         };
-        Some(json!({ "type": kind, "object": change.after }))
+        Some(json!({ "type": kind, "object": self.shown(&change.after, now) }))
     }
 }
