@@ -24,7 +24,8 @@ fn main() -> io::Result<()> {
         }
         let included =
             |part: &str| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.{part}\"))");
-        let _ = writeln!(list, "    ({name:?}, {}, {}),", included("jsonl"), included("logs.json"));
+        let _ =
+            writeln!(list, "    (\"{name}\", {}, {}),", included("jsonl"), included("logs.json"));
     }
     list.push(']');
     fs::write(Path::new(&out).join("recordings.rs"), list)
