@@ -1,5 +1,6 @@
 //! Watches: what changed in a selection since a version, as a stream of JSON lines that stays open.
-//! It must not keep the cluster alive: a watch ends when the cluster is gone.
+//! It must not keep the cluster alive: a watch ends when the cluster is gone. One that was silenced
+//! stays open and says nothing more, as behind something that forgot the connection.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -33,6 +34,8 @@ struct Watch {
     namespace: String,
     selection: Selection,
     seen: u64,
+    /// How often watches of its kind had been silenced when it was opened.
+    silenced: u64,
     end: Instant,
     bookmark: Option<Instant>,
     lines: VecDeque<Value>,
@@ -66,6 +69,7 @@ pub(super) fn open(
         namespace: namespace.to_owned(),
         selection,
         seen: asked.unwrap_or_else(|| state.store.version()),
+        silenced: state.silenced(kind.kind),
         end: Instant::now() + timeout.map_or(PATIENCE, Duration::from_secs),
         bookmark: bookmarks.then(|| Instant::now() + BOOKMARKS),
         lines: VecDeque::new(),
@@ -95,6 +99,9 @@ impl Watch {
 
     async fn next(&mut self) -> Option<Value> {
         loop {
+            if self.is_silenced()? {
+                return std::future::pending().await;
+            }
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
@@ -107,6 +114,12 @@ impl Watch {
                 self.wait().await?;
             }
         }
+    }
+
+    fn is_silenced(&self) -> Option<bool> {
+        let cluster = self.cluster.upgrade()?;
+        let state = cluster.lock();
+        Some(state.silenced(self.kind.kind) > self.silenced)
     }
 
     /// Takes what is new; nothing when the cluster is gone.
