@@ -83,6 +83,8 @@ pub struct Memory {
     /// The rollout is no more late before this: a bake that began gets its time.
     pub(super) late_at: Duration,
     pub(super) verdict: Option<Verdict>,
+    /// A verdict waits for everything to be read anew.
+    pub(super) doubts: bool,
     /// Objects that are gone: a late word about them does not bring them back.
     buried: BTreeSet<String>,
     events: BTreeMap<String, Said>,
@@ -114,6 +116,7 @@ impl Memory {
             baking: None,
             late_at: patience.timeout,
             verdict: None,
+            doubts: false,
             buried: BTreeSet::new(),
             events: BTreeMap::new(),
             was_ready: BTreeSet::new(),
@@ -127,6 +130,13 @@ impl Memory {
     #[must_use]
     pub fn progress(&self) -> Progress {
         super::progress::of(self)
+    }
+
+    /// Whether only a [`Seen::Confirmed`] is missing for a verdict: time alone proves nothing, since a
+    /// stream that is dead looks like one that is quiet.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.doubts
     }
 
     /// The workload as it was last seen.
@@ -174,7 +184,7 @@ impl Memory {
                 self.buried.insert(uid.clone());
             }
             Seen::Event(event) => self.see_event(event),
-            Seen::Tick => {}
+            Seen::Tick | Seen::Confirmed => {}
         }
         self.settle();
     }
