@@ -17,3 +17,4 @@ mod review;
 mod rights;
 mod rollbacks;
 mod rollouts;
+mod silence;
