@@ -47,8 +47,8 @@ pub enum End {
     Changed(Box<Change>),
     /// The workload was deleted.
     Gone,
-    /// Somebody paused it, and nothing moved until the time was up.
-    Paused,
+    /// Somebody paused it: its new pods fail, if that is said, or nothing moved until the time was up.
+    Paused(Option<Box<Failed>>),
     /// The cluster can no longer be read.
     Unknown(Box<Failure>),
     /// The run was cancelled.
@@ -189,11 +189,12 @@ impl Watch<'_> {
         Some(match verdict {
             Verdict::Waiting => return None,
             Verdict::Ready(proof) => End::Ready(proof),
-            Verdict::Failed(cause) => {
-                End::Failed(Box::new(self.explain(cause, memory, false).await))
-            }
             // A paused rollout cannot end, and one that is put back while paused would not move either.
-            Verdict::Late(_) if is_paused(memory) => End::Paused,
+            Verdict::Failed(cause) => {
+                let failed = Box::new(self.explain(cause, memory, false).await);
+                if is_paused(memory) { End::Paused(Some(failed)) } else { End::Failed(failed) }
+            }
+            Verdict::Late(_) if is_paused(memory) => End::Paused(None),
             Verdict::Late(cause) => End::Failed(Box::new(self.explain(cause, memory, true).await)),
             Verdict::Changed(change) => End::Changed(Box::new(change)),
             Verdict::Gone => End::Gone,
