@@ -25,6 +25,10 @@ pub struct Grace {
     pub unreachable: Duration,
     /// A Secret, ConfigMap or service account that is not there: somebody may be creating it.
     pub config: Duration,
+    /// A volume of a Secret or ConfigMap that is not there: the kubelet tries again ever more slowly.
+    pub mount: Duration,
+    /// A node without a free address: one may come free as old pods go.
+    pub address: Duration,
     /// A full quota, where old pods cannot make room.
     pub quota: Duration,
 }
@@ -39,6 +43,8 @@ impl Grace {
             refused: usual.refused.min(timeout / 10),
             unreachable: usual.unreachable.min(timeout / 5),
             config: usual.config.min(timeout / 20),
+            mount: usual.mount.min(timeout / 10),
+            address: usual.address.min(timeout / 5),
             quota: usual.quota.min(timeout / 60),
         }
     }
@@ -50,6 +56,8 @@ impl Default for Grace {
             refused: Duration::from_secs(60),
             unreachable: Duration::from_secs(120),
             config: Duration::from_secs(30),
+            mount: Duration::from_secs(60),
+            address: Duration::from_secs(120),
             quota: Duration::from_secs(10),
         }
     }
