@@ -118,6 +118,9 @@ impl Words<'_> {
             Back::Incomplete { progress, failure } => {
                 self.not_back(failed, &point, &progress, &failure, in_ecr)
             }
+            Back::NotWritten(why) if why.code == Code::WorkloadPaused => {
+                self.paused(ended, Some(failed))
+            }
             Back::NotWritten(failure) => {
                 let now = format!("{} is set, {}", self.commit, left(&ended.progress));
                 close(
@@ -288,6 +291,10 @@ impl Words<'_> {
                 format!("{} or {} is set: not visible", self.commit, point.label),
                 failure.why(inner.what).next(by_hand),
             ),
+            Some((_, Back::NotWritten(inner))) if inner.code == Code::WorkloadPaused => (
+                format!("{} is set and stays paused, unwatched: not rolled back", self.commit),
+                failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
+            ),
             Some((_, Back::NotWritten(inner))) => (
                 format!("{}; not rolled back", unwatched(self.commit, &ended.progress)),
                 failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
@@ -363,16 +370,41 @@ impl Words<'_> {
 
     /// It was paused under us.
     #[must_use]
-    pub fn paused(&self, ended: &Ended) -> Close {
+    pub fn paused(&self, ended: &Ended, failed: Option<&Failed>) -> Close {
         let ours = &ended.rollout.ours;
         let what = format!(
             "`{}` was taken over: somebody paused it while {} rolled out",
             self.path, self.commit
         );
-        let failure = Failure::new(Code::WorkloadPaused, what)
-            .why(format!("it still was after {}", figures::setting(self.timeout)))
-            .next(format!("kubectl -n {} rollout resume deployment/{}", ours.namespace, ours.name));
-        let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+        let resume =
+            format!("kubectl -n {} rollout resume deployment/{}", ours.namespace, ours.name);
+        let failure = Failure::new(Code::WorkloadPaused, what);
+        let (failure, now) = match failed {
+            None => {
+                let lasted = figures::setting(self.timeout);
+                let failure = failure.why(format!("it still was after {lasted}")).next(resume);
+                (failure, format!("{} is set, {}", self.commit, halfway(&ended.progress)))
+            }
+            Some(failed) => {
+                let cause = &failed.failure;
+                let failure =
+                    failure.why(format!("{} fails ({}): {}", self.commit, cause.code, cause.what));
+                let failure = cause.why.iter().cloned().fold(failure, Failure::why);
+                let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
+                let failure = match back {
+                    Some(commit) => failure
+                        .next(resume)
+                        .next(format!("slipway rollback --to {}", short_commit(commit))),
+                    None => failure.next(resume),
+                };
+                let now = format!(
+                    "{} is set and stays paused, {}; nothing was rolled back",
+                    self.commit,
+                    left(&ended.progress)
+                );
+                (failure, now)
+            }
+        };
         close(Ending::Displaced, Severity::Error, failure, now)
     }
 

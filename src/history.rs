@@ -36,7 +36,8 @@ struct Status {
     platforms: Vec<Platform>,
     ready: u32,
     wanted: u32,
-    restarts: u32,
+    /// Absent where pods may not be listed.
+    restarts: Option<u32>,
     shipped: Option<Row>,
     restore: Option<Row>,
 }
@@ -61,7 +62,7 @@ pub async fn status(journey: &Journey<'_>) -> Outcome {
             digest,
             ready: place.health.ready,
             wanted: place.health.wanted,
-            restarts: place.health.restarts,
+            restarts: place.sees_pods.then_some(place.health.restarts),
             restore: rows.iter().find(|row| row.ended.ends_with("restore point")).cloned(),
             shipped: current,
         };
@@ -218,7 +219,8 @@ fn status_lines(status: &Status, place: &Place) -> Vec<String> {
     } else {
         format!("  {}", list(&status.platforms))
     };
-    let restarts = figures::count(status.restarts as usize, "restart");
+    let counted = |restarts: u32| figures::count(restarts as usize, "restart");
+    let restarts = status.restarts.map_or_else(|| "restarts not seen".to_owned(), counted);
     lines.push(format!(
         "  serves   {}  {digest}{platforms}  {}/{} ready, {restarts}",
         status.serves, status.ready, status.wanted

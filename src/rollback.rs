@@ -119,7 +119,7 @@ impl Undo<'_> {
                 Back::Incomplete { progress: ended.progress, failure: Box::new(failed.failure) }
             }
             End::Unknown(failure) => Back::Incomplete { progress: ended.progress, failure },
-            End::Paused => {
+            End::Paused(_) => {
                 let what = "it was paused while it was put back";
                 let failure = Box::new(Failure::new(Code::WorkloadPaused, what));
                 Back::Incomplete { progress: ended.progress, failure }
@@ -149,6 +149,11 @@ impl Undo<'_> {
             let arrived = sent.is_some() && is_set(&live, &run, &point.images);
             if !still_ours(&live, rollout) && !arrived {
                 return Err(Back::Taken);
+            }
+            // Paused as it is, it would take the old image and go on running the pods it has.
+            if live.paused && sent.is_none() {
+                let what = "it is paused, and no pod would change";
+                return Err(Back::NotWritten(Box::new(Failure::new(Code::WorkloadPaused, what))));
             }
             let set = self.annotations(&live, point);
             let patch = Patch::images(&live, &point.images, &set)

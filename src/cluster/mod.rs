@@ -8,6 +8,7 @@
 pub mod access;
 mod connect;
 pub mod containers;
+pub mod fed;
 pub mod feed;
 pub mod fit;
 mod follow;
@@ -28,7 +29,8 @@ use std::sync::Arc;
 
 pub use access::{Access, EksToken, Mint, Pace, Token};
 pub use containers::{container_for, named};
-pub use feed::{Fed, Feed};
+pub use fed::Fed;
+pub use feed::Feed;
 pub use health::{Health, Revision, health};
 pub use landing::{
     Group, Landing, constrained, landing, landing_groups, on_fargate, platform, platforms,

@@ -310,7 +310,7 @@ impl Scene<'_> {
             End::Cancelled(signal) => words.cancelled(&ended, *signal, back),
             End::Changed(change) => words.changed(&ended, change, self.proven_newer(change).await),
             End::Gone => words.gone(),
-            End::Paused => words.paused(&ended),
+            End::Paused(failed) => words.paused(&ended, failed.as_deref()),
             End::Unknown(failure) => words.unknown(&ended.rollout.from_label, failure),
             End::Ready(_) => Close { ending: Ending::Bug, told: None },
         };

@@ -193,3 +193,25 @@ async fn a_sandbox_that_is_ended_leaves_nothing_behind() {
         assert_eq!((left, told.exit), (vec!["kept".into()], 0), "SIG{signal}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_hangs_in_a_cancel_is_not_waited_for_longer_than_a_runner_waits() {
+    let stage = story("never-ready").await;
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    stage.sandbox.fault("get deployments", 99, Fault::Stall);
+    let began = std::time::Instant::now();
+    going.signal("INT").await;
+    let told = going.end(&stage).await;
+    assert!(began.elapsed().as_secs() < 7, "a runner kills after 7.5 s: {:?}", began.elapsed());
+    insta::assert_snapshot!(told.words(), @"
+    -> 7
+    not seen: history (how this rollout ended was not written: no answer in 2s)
+    error[SW-RUN-CANCELLED]: `shop/web` was not watched to the end: cancelled @ after the patch to 9f2c1e4
+      why:  SIGINT (job cancelled, or Ctrl-C)
+      now:  9f2c1e4 goes on rolling out, unwatched: 0/3 new, 3 old ready
+      next: slipway status; to go back: slipway rollback --to 3f2a91c   (by itself: `on-cancel: rollback`)
+    ");
+    insta::assert_snapshot!(stage.set(), @"web:9f2c1e4@sha256:406c22a70f42");
+    assert_eq!(told.exit, 7);
+}

@@ -18,3 +18,4 @@ mod review;
 mod rights;
 mod rollbacks;
 mod rollouts;
+mod silence;

@@ -109,6 +109,8 @@ struct State {
     poked: BTreeSet<Key>,
     /// When each deployment last made progress, on the clock.
     progress: BTreeMap<Key, Duration>,
+    /// How often the watches of a kind were silenced.
+    silenced: BTreeMap<String, u64>,
     /// What containers wrote, by pod and container; true for the run before the last.
     logs: BTreeMap<((String, String), String, bool), String>,
     placed: usize,
@@ -125,6 +127,10 @@ impl State {
         let Some((name, digest)) = id.split_once('@') else { return id };
         let other = self.reporter.as_ref().and_then(|report| report(digest));
         other.map_or_else(|| id.clone(), |other| format!("{name}@{other}"))
+    }
+
+    fn silenced(&self, kind: &str) -> u64 {
+        self.silenced.get(kind).copied().unwrap_or_default()
     }
 }
 
@@ -170,6 +176,7 @@ impl Kube {
             plays: 0,
             poked: BTreeSet::new(),
             progress: BTreeMap::new(),
+            silenced: BTreeMap::new(),
             logs: BTreeMap::new(),
             placed: 0,
             addresses: 0,
@@ -270,6 +277,12 @@ impl Kube {
     /// Forgets the history of changes, as a compaction does: watches from before get `410 Gone`.
     pub fn compact(&self) {
         self.with(|state| state.store.compact());
+    }
+
+    /// Silences every watch of a kind (`Pod`) that is open: it says nothing more and does not end. Those that
+    /// are opened later are well.
+    pub fn silence(&self, kind: &str) {
+        self.with(|state| *state.silenced.entry(kind.to_owned()).or_default() += 1);
     }
 
     /// Reads one object.

@@ -1,5 +1,6 @@
 //! Watches: what changed in a selection since a version, as a stream of JSON lines that stays open.
-//! It must not keep the cluster alive: a watch ends when the cluster is gone.
+//! It must not keep the cluster alive: a watch ends when the cluster is gone. One that was silenced
+//! stays open and says nothing more, as behind something that forgot the connection.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -37,6 +38,8 @@ struct Watch {
     /// Objects are shown as tables of one row, with this beside the cells.
     table: Option<Include>,
     seen: u64,
+    /// How often watches of its kind had been silenced when it was opened.
+    silenced: u64,
     end: Instant,
     bookmark: Option<Instant>,
     lines: VecDeque<Value>,
@@ -72,6 +75,7 @@ pub(super) fn open(
         selection,
         table,
         seen: asked.unwrap_or_else(|| state.store.version()),
+        silenced: state.silenced(kind.kind),
         end: Instant::now() + timeout.map_or(PATIENCE, Duration::from_secs),
         bookmark: bookmarks.then(|| Instant::now() + BOOKMARKS),
         lines: VecDeque::new(),
@@ -108,6 +112,9 @@ impl Watch {
 
     async fn next(&mut self) -> Option<Value> {
         loop {
+            if self.is_silenced()? {
+                return std::future::pending().await;
+            }
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
@@ -120,6 +127,12 @@ impl Watch {
                 self.wait().await?;
             }
         }
+    }
+
+    fn is_silenced(&self) -> Option<bool> {
+        let cluster = self.cluster.upgrade()?;
+        let state = cluster.lock();
+        Some(state.silenced(self.kind.kind) > self.silenced)
     }
 
     /// Takes what is new; nothing when the cluster is gone.

@@ -196,7 +196,7 @@ impl Default for Played {
 impl Played {
     fn step(&mut self, memory: &mut Memory, seen: &Observation) {
         self.at = seen.at;
-        self.verdict = judge(memory, seen);
+        self.verdict = made::confirmed(memory, seen);
         let now = memory.progress();
         if now != self.progress {
             let note = now.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();

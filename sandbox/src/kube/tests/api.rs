@@ -168,6 +168,18 @@ async fn a_watch_from_a_version_sees_only_what_came_after() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silenced_watch_stays_open_and_says_nothing_and_a_new_one_is_well() {
+    let kube = cluster(Speed::Instant, 1);
+    let open = || Request::get("/api/v1/pods?watch=1").body(crate::kube::Body::default()).unwrap();
+    let mut old = kube.answer(open()).await.into_body();
+    assert!(old.frame().await.is_some(), "what is there");
+    kube.silence("Pod");
+    let never = tokio::time::timeout(Duration::from_secs(7200), old.frame()).await;
+    assert!(never.is_err(), "neither a line nor an end");
+    assert!(kube.answer(open()).await.into_body().frame().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_from_a_forgotten_version_is_gone() {
     let kube = cluster(Speed::Instant, 1);
     kube.compact();
