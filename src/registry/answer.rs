@@ -256,8 +256,15 @@ impl Refusal {
             actions.push(&action);
         }
         let actions = actions.join("\", \"");
+        // IAM decides by the name before ECR looks whether there is such a repository; what comes after
+        // the first read goes to a name that was right.
+        let check = if asked == Asked::Manifest {
+            "see that `repository` is spelled right; if it is, "
+        } else {
+            ""
+        };
         failure
-            .next("add this statement to the policy of the role or user:")
+            .next(format!("{check}add this statement to the policy of the role or user:"))
             .next(format!("{{ \"Effect\": \"Allow\", \"Action\": [\"{actions}\"],"))
             .next(format!("  \"Resource\": \"{resource}\" }}"))
     }

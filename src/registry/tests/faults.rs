@@ -217,7 +217,7 @@ async fn a_missing_right_on_a_name_that_speaks_of_expiry_is_a_missing_right() {
     these credentials may not read ECR `expired`
     `@@HOST@@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/expired"
     the right that was missing: ecr:BatchGetImage
-    add this statement to the policy of the role or user:
+    see that `repository` is spelled right; if it is, add this statement to the policy of the role or user:
     { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
       "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/expired" }
     "#);
