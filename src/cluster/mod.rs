@@ -19,6 +19,7 @@ pub mod live;
 pub mod owners;
 pub mod patch;
 pub mod reads;
+mod review;
 pub mod rights;
 mod wire;
 pub mod write;
