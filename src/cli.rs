@@ -36,7 +36,9 @@ pub fn main(words: &[String], environment: &Environment, voice: Voice) -> u8 {
             let report = Arc::new(voice.reporter(environment, asks_json(&flags, environment)));
             mask_inputs(&report, environment);
             let _ = words;
-            with_runtime(&report, async { run(command, flags, faults, environment, &report).await })
+            let work = async { run(command, flags, faults, environment, &report).await };
+            let exit = with_runtime(&report, work);
+            voice.checked(command, exit, &report)
         }
         Asked::Run(Command::Explain, words, _) => explain(&words, voice),
         Asked::Run(Command::Completions, words, _) => {

@@ -192,6 +192,7 @@ codes! {
     RunCancelled = "SW-RUN-CANCELLED",
     RunDeadline = "SW-RUN-DEADLINE",
     RunUnknown = "SW-RUN-UNKNOWN",
+    RunOutput = "SW-RUN-OUTPUT",
     RunBug = "SW-RUN-BUG",
 }
 

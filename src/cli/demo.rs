@@ -90,9 +90,12 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     }
     text.push_str(&format!("export KUBECONFIG='{}'\n", kubeconfig.display()));
     text.push_str(&examples(&image, &broken));
-    let _ = voice.data(&text);
-    cancel.raised().await;
-    Ok(0)
+    // Without these lines nobody could use it.
+    let exit = voice.data(&text);
+    if exit == 0 {
+        cancel.raised().await;
+    }
+    Ok(exit)
 }
 
 /// What to type in the other shell: a good commit, one whose program stops, and the way back.

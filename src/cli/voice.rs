@@ -3,9 +3,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::error::{Code, Ending, Severity, Told, quoted};
 use crate::github::door::Runner;
 use crate::inputs::raw::Environment;
-use crate::report::{Look, Reporter, Settings};
+use crate::inputs::table::Command;
+use crate::report::{Event, Look, Reporter, Settings};
 
 /// Columns that talk never exceeds on a terminal.
 const WIDEST: usize = 100;
@@ -15,12 +17,45 @@ const WIDEST: usize = 100;
 pub struct Voice;
 
 impl Voice {
-    /// Writes data to standard output. A reader that went away (`slipway explain | head`) is no error.
+    /// Writes data to standard output, and returns the exit code.
     #[must_use]
     pub fn data(self, text: &str) -> u8 {
+        self.write(text).map_or_else(|error| unanswered(&error.to_string()), |()| 0)
+    }
+
+    /// Writes a piece of data to standard output. A reader that went away (`slipway explain | head`) is
+    /// no error.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub fn write(self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        0
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The exit code of a run, once it is known whether its data was written. An answer that nobody got
+    /// is no good end of a command that only answers; how a ship ended does not depend on it.
+    #[must_use]
+    pub fn checked(self, command: Command, exit: u8, report: &Reporter) -> u8 {
+        let Some(why) = report.unwritten() else { return exit };
+        let answers = matches!(command, Command::Plan | Command::Status | Command::History);
+        if answers && exit == 0 {
+            return unanswered(&why);
+        }
+        aside(Told {
+            severity: Severity::Warning,
+            code: Code::RunOutput,
+            what: "not everything was written to standard output".into(),
+            why: vec![quoted(&why)],
+            now: None,
+            next: vec![
+                "make room where standard output goes; the exit code is the run's own".into(),
+            ],
+        });
+        exit
     }
 
     /// The reporter of a run in this environment.
@@ -50,6 +85,32 @@ impl Voice {
         };
         Reporter::new(settings, Box::new(io::stdout()), talk)
     }
+}
+
+/// The answer was all that was asked for: the exit code says that the call has to change, and nothing
+/// of the cluster.
+fn unanswered(why: &str) -> u8 {
+    aside(Told {
+        severity: Severity::Error,
+        code: Code::RunOutput,
+        what: "the answer was not written to standard output".into(),
+        why: vec![quoted(why)],
+        now: Some("nothing was changed".into()),
+        next: vec!["make room where standard output goes, then run it again".into()],
+    });
+    Ending::BadInput.exit()
+}
+
+/// Tells a block on standard error, also in the action: the other stream is the one that is at fault.
+fn aside(told: Told) {
+    let settings = Settings {
+        look: Look::Lines,
+        colour_data: false,
+        json: false,
+        runner: Runner::read(&|_| None),
+        clock: jiff::Timestamp::now,
+    };
+    Reporter::new(settings, Box::new(io::sink()), Box::new(io::stderr())).say(Event::Told(told));
 }
 
 /// The columns to fill: what is wanted, but never more than the window has. A shell keeps COLUMNS to

@@ -18,7 +18,7 @@ fn exits_of(headline: &str) -> Vec<u8> {
 /// What the first line of an example may begin with, by exit code.
 fn first_words(exit: u8) -> &'static [&'static str] {
     match exit {
-        2 => &["nothing was read or written: "],
+        2 => &["nothing was read or written: ", "the answer was not written "],
         3 => &["nothing was written: "],
         4 => &["nothing was deployed: "],
         5 => &["`shop/web` was not updated to 9f2c1e4"],
@@ -264,7 +264,7 @@ fn the_list_has_every_code_once() {
 
 #[test]
 fn the_exit_table_is_printed_whole() {
-    insta::assert_snapshot!(explain("exit").unwrap_or_default(), @r"
+    insta::assert_snapshot!(explain("exit").unwrap_or_default(), @r#"
     exit  outcome       first words                   what holds then
     0     shipped       the same                      the commit serves
     0     unchanged     the same                      it served already
@@ -279,8 +279,9 @@ fn the_exit_table_is_printed_whole() {
     7     cancelled     X was not watched to the end  the rollout goes on by itself
     70    bug           this is a bug in slipway      `now` says what is known
 
+    2 with "the answer was not written" is SW-RUN-OUTPUT: nothing was changed.
     After 3 and 4 it is safe to run again once the cause is gone. After 6 read `now` first.
-    ");
+    "#);
 }
 
 #[test]

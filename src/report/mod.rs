@@ -1,5 +1,6 @@
 //! The report: one stream of events feeds the log, the terminal, JSON, annotations, the summary
-//! and the outputs. It never changes a run's result: what cannot be written is said and left.
+//! and the outputs. It never changes a run's result: what cannot be written is said and left, and
+//! of data that could not be written it knows why.
 //! All text leaves through `github::door`; output goes to the writers that were given.
 
 mod ci;
@@ -13,7 +14,7 @@ mod terminal;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Reporter {
 struct Views {
     door: Door,
     stdout: Box<dyn Write + Send>,
+    /// What kept data from standard output: nothing more goes there, since a line would be missing.
+    lost: Option<io::Error>,
     json: bool,
     colour_data: bool,
     clock: fn() -> Timestamp,
@@ -95,6 +98,7 @@ impl Reporter {
         let views = Views {
             door: Door::new(settings.runner, stderr),
             stdout,
+            lost: None,
             json: settings.json,
             colour_data: settings.colour_data,
             clock: settings.clock,
@@ -125,6 +129,15 @@ impl Reporter {
     pub fn say_of(&self, service: &str, event: Event) {
         let service = foreign::line(service);
         self.views().say(Some(&service), event);
+    }
+
+    /// Why data could not be written to standard output, if it could not. A reader that went away
+    /// (`slipway status | head -1`) had what it wanted.
+    #[must_use]
+    pub fn unwritten(&self) -> Option<String> {
+        let views = self.views();
+        let lost = views.lost.as_ref();
+        lost.filter(|error| error.kind() != io::ErrorKind::BrokenPipe).map(ToString::to_string)
     }
 
     /// A view that panicked has said less, and the next event can still be said.
@@ -196,10 +209,14 @@ impl Views {
         }
     }
 
-    /// Writes to standard output. Who closed it does not want the rest.
+    /// Writes to standard output, until that takes no more.
     fn data(&mut self, line: &str) {
-        let _ = self.stdout.write_all(format!("{line}\n").as_bytes());
-        let _ = self.stdout.flush();
+        if self.lost.is_some() {
+            return;
+        }
+        let line = format!("{line}\n");
+        let written = self.stdout.write_all(line.as_bytes()).and_then(|()| self.stdout.flush());
+        self.lost = written.err();
     }
 
     fn evidence(&mut self) -> Option<String> {

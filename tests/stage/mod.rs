@@ -1,6 +1,7 @@
 //! The stage of a story: a sandbox with a workload that serves, and the program run against it as a
 //! process of its own, with nothing of this machine's environment.
 
+mod into;
 mod scrub;
 
 use std::collections::BTreeMap;

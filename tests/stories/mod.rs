@@ -10,6 +10,7 @@ mod guard;
 mod identity;
 mod image;
 mod inputs;
+mod output;
 mod plan;
 mod platform;
 mod races;

@@ -169,3 +169,37 @@ fn a_masked_secret_is_in_no_view_and_no_file() {
         }
     }
 }
+
+/// Takes some bytes, then none for a moment, then more: a disk on which somebody makes room.
+struct Disk(Sink, usize);
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1 += 1;
+        if self.1 == 2 { Err(io::ErrorKind::StorageFull.into()) } else { self.0.write(bytes) }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_line_that_was_lost_nothing_is_written_as_if_it_were_whole() {
+    let stdout = Sink::default();
+    let settings = Settings {
+        look: Look::Lines,
+        colour_data: false,
+        json: true,
+        runner: Runner::default(),
+        clock,
+    };
+    let disk = Disk(stdout.clone(), 0);
+    let reporter = Reporter::new(settings, Box::new(disk), Box::new(io::sink()));
+    assert_eq!(reporter.unwritten(), None);
+    for what in ["nodes", "pods", "events"] {
+        reporter.say(Event::NotSeen(Unseen::new(what, "may not list")));
+    }
+    let said = stdout.text();
+    assert!(said.contains("nodes") && !said.contains("pods") && !said.contains("events"), "{said}");
+    assert_eq!(reporter.unwritten().as_deref(), Some("no storage space"));
+}
