@@ -16,6 +16,9 @@ registry_name=$account.dkr.ecr.$region.amazonaws.com
 cluster_address=127.0.0.2
 cluster_name=0123456789ABCDEF0123456789ABCDEF.gr7.$region.eks.amazonaws.com
 
+# In the order in which they come up; they go down in the other.
+parts=(authority registry authenticator control-plane node)
+
 sid=$cache/sid/root
 bin=$cache/bin
 kubernetes_bin=$cache/kubernetes-$kubernetes
