@@ -16,6 +16,12 @@ registry_name=$account.dkr.ecr.$region.amazonaws.com
 cluster_address=127.0.0.2
 cluster_name=0123456789ABCDEF0123456789ABCDEF.gr7.$region.eks.amazonaws.com
 
+# Behind the TLS front, on loopback.
+registry_port=${SLIPWAY_TESTBED_REGISTRY_PORT:-5000}
+aws_port=7001
+github_port=4010
+ministack_port=4566
+
 sid=$cache/sid/root
 bin=$cache/bin
 kubernetes_bin=$cache/kubernetes-$kubernetes
@@ -57,14 +63,16 @@ stop() {
   rm -f "$state/run/$name.pid"
 }
 
-# wait_for NAME SECONDS COMMAND…: until the command succeeds; the part's last lines when it does not.
+# wait_for NAME SECONDS COMMAND…: until the command succeeds; the part's last lines when it does not, or when
+# the part has ended: what answers then is not ours.
 wait_for() {
   local name=$1 seconds=$2; shift 2
   for _ in $(seq $((seconds * 10))); do
-    if "$@" >/dev/null 2>&1; then return; fi
+    is_up "$name" || break
+    if "$@" >/dev/null 2>&1 && is_up "$name"; then return; fi
     sleep .1
   done
-  say "$name is not there after $seconds s: $*"
+  if is_up "$name"; then say "$name is not there after $seconds s: $*"; else say "$name has ended"; fi
   tail -20 "$state/log/$name.log" >&2 2>/dev/null || true
   return 1
 }
@@ -78,3 +86,9 @@ fill() {
   for given in "$@"; do pairs+=(-e "s|@${given%%=*}@|${given#*=}|g"); done
   sed "${pairs[@]}" "$file"
 }
+
+# block FILE LANGUAGE: the first fenced block of that language in a page of the docs.
+block() { awk -v fence="\`\`\`$2" '$0 == fence { inside = 1; next } inside && /^```$/ { exit } inside' "$1"; }
+
+# The package `aws` as a program.
+python_aws() { PYTHONPATH=$testbed PYTHONDONTWRITEBYTECODE=1 python -m aws "$@"; }
