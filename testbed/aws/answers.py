@@ -19,29 +19,34 @@ JSON_CODES = {
 }
 
 
-def answer(status, media_type, body, *headers):
+def answer(status, media_type, body, *headers, identity=None):
     """A whole answer, with the request id that every service gives."""
     if isinstance(body, str):
         body = body.encode()
-    return Answer(status, [("Content-Type", media_type), ("x-amzn-RequestId", str(uuid.uuid4())), *headers], body)
+    named = ("x-amzn-RequestId", identity or str(uuid.uuid4()))
+    return Answer(status, [("Content-Type", media_type), named, *headers], body)
 
 
 def sts(call, action, result):
     """STS: XML, or JSON for those who ask for it."""
-    root = {f"{action}Result": result, "ResponseMetadata": {"RequestId": str(uuid.uuid4())}}
-    return sts_document(call, 200, f"{action}Response", root, {f"{action}Response": root})
+    identity = str(uuid.uuid4())
+    content = {f"{action}Result": result, "ResponseMetadata": {"RequestId": identity}}
+    root = f"{action}Response"
+    return sts_document(call, 200, root, content, {root: content}, identity)
 
 
 def sts_error(call, refusal):
+    identity = str(uuid.uuid4())
     error = {"Type": "Sender", "Code": refusal.code, "Message": refusal.message}
-    root = {"Error": error, "RequestId": str(uuid.uuid4())}
-    return sts_document(call, refusal.status, "ErrorResponse", root, root)
+    content = {"Error": error, "RequestId": identity}
+    return sts_document(call, refusal.status, "ErrorResponse", content, content, identity)
 
 
-def sts_document(call, status, root, content, plain):
+def sts_document(call, status, root, content, plain, identity):
     if call.header("accept").startswith("application/json"):
-        return answer(status, "application/json", json.dumps(plain))
-    return answer(status, "text/xml", f'<{root} xmlns="{STS_NAMES}">{xml(content)}</{root}>\n')
+        return answer(status, "application/json", json.dumps(plain), identity=identity)
+    text = f'<{root} xmlns="{STS_NAMES}">{xml(content)}</{root}>\n'
+    return answer(status, "text/xml", text, identity=identity)
 
 
 def xml(value):

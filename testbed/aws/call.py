@@ -46,9 +46,13 @@ class Call:
         self.headers = headers(environ)
         self.action = self.who = self.code = ""
         self._body = None
+        self._pieces = self._arriving()
 
     def pieces(self):
-        """The body as it arrives, for what is not to be held in memory."""
+        """The body as it arrives, once: for what is not to be held in memory."""
+        return self._pieces
+
+    def _arriving(self):
         stream = self.environ["wsgi.input"]
         if self.environ.get("wsgi.input_terminated"):
             while piece := stream.read(PIECE):

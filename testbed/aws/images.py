@@ -73,6 +73,10 @@ def size(lab, document):
     return layers + sum(size(lab, child) for child in children)
 
 
+def has_layer(lab, repository, digest):
+    return os.path.exists(folder(lab, repository, "_layers/sha256", digest.partition(":")[2], "link"))
+
+
 def blob(lab, digest):
     with open(blob_path(lab, digest), "rb") as file:
         return file.read()

@@ -19,12 +19,12 @@ def made(lab, who, ends):
 
 
 def owner(lab, authorization):
-    """Whom the password of an Authorization header was given to, and whether it still counts; None if to nobody."""
+    """Whom the password of an Authorization header was given to, and whether it still counts."""
     try:
         user, _, password = base64.b64decode(authorization.partition(" ")[2]).decode().partition(":")
         given = seal.opened(lab.secret, json.loads(base64.b64decode(password))["payload"])
     except (ValueError, KeyError, TypeError):
-        return None
+        return None, False
     if user != "AWS" or not given:
-        return None
+        return None, False
     return Principal(**given["who"]), time.time() < given["ends"]

@@ -26,43 +26,39 @@ _putting = threading.Lock()
 
 
 def answered(lab, call):
-    ended = without_password(lab, call)
+    who, ended = authenticated(lab, call)
     if ended:
-        for _ in call.pieces():
-            pass
         return ended
     try:
-        right, repository, reference = admitted(lab, call)
+        right, repository, reference = admitted(lab, call, who)
         return moved(lab, call, right, repository, reference)
     except Refusal as refusal:
-        # Whoever is still sending has to be heard out before it reads the answer.
-        for _ in call.pieces():
-            pass
         call.code = refusal.code
         return answers.registry_error(refusal.status, refusal.code, refusal.message)
 
 
-def without_password(lab, call):
-    """ECR asks for a password, answers a bare 400 to a wrong one, and 403 to one that has ended."""
+def authenticated(lab, call):
+    """The principal, or the answer without one: ECR asks for a password, answers a bare 400 to a wrong one, and
+    403 to one that has ended.
+    """
     if not call.header("authorization").lower().startswith("basic "):
         realm = f'Basic realm="https://{call.host}/",service="ecr.amazonaws.com"'
         plain = "text/plain; charset=utf-8"
-        return answers.answer(401, plain, "Not Authorized\n", answers.VERSION, ("Www-Authenticate", realm))
-    owner = passwords.owner(lab, call.header("authorization"))
-    if not owner:
-        return Answer(400, [answers.VERSION])
-    who, lasts = owner
+        asked = answers.answer(401, plain, "Not Authorized\n", answers.VERSION, ("Www-Authenticate", realm))
+        return None, asked
+    who, lasts = passwords.owner(lab, call.header("authorization"))
+    if not who:
+        return None, Answer(400, [answers.VERSION])
     call.who = who.arn
     if not lasts:
         call.code = "DENIED"
         said = "Your authorization token has expired. Reauthenticate and try again."
-        return answers.registry_error(403, "DENIED", said)
-    return None
+        return None, answers.registry_error(403, "DENIED", said)
+    return who, None
 
 
-def admitted(lab, call):
+def admitted(lab, call, who):
     """The right that the call has, its repository and its reference."""
-    who, _ = passwords.owner(lab, call.header("authorization"))
     if call.path in ("/v2/", "/v2"):
         call.action = "ecr:Ping"
         policy.strike(lab, call.action)
@@ -100,6 +96,9 @@ def moved(lab, call, right, repository, reference):
     if right == "Ping":
         return Answer(200, [answers.VERSION])
     if right == "GetDownloadUrlForLayer":
+        if not images.has_layer(lab, repository, reference):
+            said = f"The layer with digest '{reference}' does not exist in the repository with name '{repository}'"
+            raise Refusal("BLOB_UNKNOWN", said, 404)
         return Answer(307, [answers.VERSION, ("Location", address(lab, call.path))])
     if right == "PutImage":
         with _putting:

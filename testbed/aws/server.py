@@ -34,6 +34,9 @@ class Server:
     def __call__(self, environ, start):
         began, call = time.time(), Call(environ)
         answer = self._answer(call)
+        # Whoever is still sending has to be heard out before it reads a refusal.
+        for _ in call.pieces():
+            pass
         self._log(call, answer, began)
         headers = answer.headers
         if isinstance(answer.body, bytes) and call.method != "HEAD":
