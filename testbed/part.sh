@@ -1,5 +1,6 @@
 # What every part of the testbed needs: where things are, and how a program is started, awaited and
 # stopped. Sourced by the scripts beside it, not run.
+# shellcheck shell=bash
 
 testbed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # What is slow to make is kept here, and made again when it is not there.
