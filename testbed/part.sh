@@ -1,6 +1,6 @@
 # What every part of the testbed needs: where things are, and how a program is started, awaited and
 # stopped. Sourced by the scripts beside it, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # its variables are used where it is sourced
 
 testbed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # What is slow to make is kept here, and made again when it is not there.
@@ -30,8 +30,9 @@ PATH=$bin:$sid/usr/sbin:$sid/usr/bin:$cache/python/bin:/usr/sbin:$PATH
 
 say() { printf 'testbed: %s\n' "$*" >&2; }
 
-# The time at which a process started, in ticks since boot: with its id it names one process for ever.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The time at which a process started, in ticks since boot: with its id it names one process for ever. Nothing
+# for one that has ended and that nobody has buried yet.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # start NAME COMMAND…: runs it in a session of its own; what it prints goes to log/NAME.log.
 start() {
