@@ -1,5 +1,6 @@
 # What every part of the testbed needs: where things are, and how a program is started, awaited and
 # stopped. Sourced by the scripts beside it, not run.
+# shellcheck shell=bash disable=SC2034  # its variables are used where it is sourced
 
 testbed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # What is slow to make is kept here, and made again when it is not there.
@@ -16,8 +17,14 @@ registry_name=$account.dkr.ecr.$region.amazonaws.com
 cluster_address=127.0.0.2
 cluster_name=0123456789ABCDEF0123456789ABCDEF.gr7.$region.eks.amazonaws.com
 
-# In the order in which they come up; they go down in the other.
-parts=(authority registry authenticator control-plane node)
+# In the order in which they come up; they go down in the other. The authenticator asks STS about every token.
+parts=(authority registry face github authenticator control-plane node)
+
+# Behind the TLS front, on loopback.
+registry_port=${SLIPWAY_TESTBED_REGISTRY_PORT:-5000}
+aws_port=7001
+github_port=4010
+ministack_port=4566
 
 sid=$cache/sid/root
 bin=$cache/bin
@@ -26,8 +33,9 @@ PATH=$bin:$sid/usr/sbin:$sid/usr/bin:$cache/python/bin:/usr/sbin:$PATH
 
 say() { printf 'testbed: %s\n' "$*" >&2; }
 
-# The time at which a process started, in ticks since boot: with its id it names one process for ever.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The time at which a process started, in ticks since boot: with its id it names one process for ever. Nothing
+# for one that has ended and that nobody has buried yet.
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # start NAME COMMAND…: runs it in a session of its own; what it prints goes to log/NAME.log.
 start() {
@@ -60,14 +68,16 @@ stop() {
   rm -f "$state/run/$name.pid"
 }
 
-# wait_for NAME SECONDS COMMAND…: until the command succeeds; the part's last lines when it does not.
+# wait_for NAME SECONDS COMMAND…: until the command succeeds; the part's last lines when it does not, or when
+# the part has ended: what answers then is not ours.
 wait_for() {
   local name=$1 seconds=$2; shift 2
   for _ in $(seq $((seconds * 10))); do
-    if "$@" >/dev/null 2>&1; then return; fi
+    is_up "$name" || break
+    if "$@" >/dev/null 2>&1 && is_up "$name"; then return; fi
     sleep .1
   done
-  say "$name is not there after $seconds s: $*"
+  if is_up "$name"; then say "$name is not there after $seconds s: $*"; else say "$name has ended"; fi
   tail -20 "$state/log/$name.log" >&2 2>/dev/null || true
   return 1
 }
@@ -81,3 +91,9 @@ fill() {
   for given in "$@"; do pairs+=(-e "s|@${given%%=*}@|${given#*=}|g"); done
   sed "${pairs[@]}" "$file"
 }
+
+# block FILE LANGUAGE: the first fenced block of that language in a page of the docs.
+block() { awk -v fence="\`\`\`$2" '$0 == fence { inside = 1; next } inside && /^```$/ { exit } inside' "$1"; }
+
+# The package `aws` as a program.
+python_aws() { PYTHONPATH=$testbed PYTHONDONTWRITEBYTECODE=1 python -m aws "$@"; }

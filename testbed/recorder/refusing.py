@@ -4,7 +4,6 @@ containerd reads the hosts file of a registry at each pull, so the node is led t
 """
 
 import base64
-import os
 import pathlib
 import subprocess
 
@@ -12,27 +11,21 @@ from .cluster import STATE
 
 REGISTRY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
 HOSTS = pathlib.Path(STATE, "node/hosts", REGISTRY, "hosts.toml")
-AUTHORITY = os.environ.get("SLIPWAY_TESTBED_AUTHORITY", f"{STATE}/authority")
+TESTBED = pathlib.Path(__file__).parents[1]
 LED_THERE = """server = "https://{registry}"
 
 [host."https://{registry}"]
   capabilities = ["pull", "resolve"]
-  ca = "{authority}/ca.crt"
+  ca = "{state}/authority/ca.crt"
   [host."https://{registry}".header]
     authorization = "Basic {login}"
 """
 
 
 def password():
-    """ECR's password for the guest, by AWS's own client."""
-    guest = {
-        "AWS_ACCESS_KEY_ID": "AKIATESTBEDSHIP00000",
-        "AWS_SECRET_ACCESS_KEY": "ship/secret+of/the+testbed/00000000000000",
-        "AWS_CA_BUNDLE": f"{AUTHORITY}/all.pem",
-        "AWS_DEFAULT_REGION": "ap-northeast-2",
-    }
-    command = ["aws", "ecr", "get-login-password"]
-    return subprocess.run(command, env=os.environ | guest, check=True, stdout=subprocess.PIPE).stdout
+    """ECR's password for the guest, who may log in and has rights on another repository only."""
+    command = [TESTBED / "as", "guest", "aws", "ecr", "get-login-password"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
 class Refusing:
@@ -41,7 +34,7 @@ class Refusing:
     def begin(self, _cluster, _namespace):
         self.before = HOSTS.read_text()
         login = base64.b64encode(b"AWS:" + password().strip()).decode()
-        HOSTS.write_text(LED_THERE.format(registry=REGISTRY, authority=AUTHORITY, login=login))
+        HOSTS.write_text(LED_THERE.format(registry=REGISTRY, state=STATE, login=login))
 
     def end(self, _cluster, _namespace):
         HOSTS.write_text(self.before)
