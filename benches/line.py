@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import images
-from measure import AWS, CRANE, KUBECTL, SLIPWAY, Took, median, run, table
+from measure import AWS, CLOUD, CRANE, KUBECTL, OURS, PUSHERS, SERVER, SLIPWAY, Took, median, need, run, table
 from places import host, world
 from push import KEPT
 
@@ -58,6 +58,7 @@ def whole(taken: dict[str, Took]) -> Took:
 
 
 def main() -> None:
+    need(**OURS, **SERVER, **CLOUD, crane=PUSHERS["crane"])
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     image = images.layout(KEPT, 2, 2)
     ships, chains = [], []

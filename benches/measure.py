@@ -5,6 +5,7 @@ GNU time for the peak (a child of Python would be charged with Python's own memo
 """
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,28 @@ SLIPWAY = tool("slipway", BUILT / "slipway")
 WORLD = tool("bench-world", BUILT / "examples" / "bench")
 CRANE, SKOPEO = tool("crane", "crane"), tool("skopeo", "skopeo")
 AWS, KUBECTL = tool("aws", "aws"), tool("kubectl", "kubectl")
+
+
+def need(**programs: str) -> None:
+    """Ends the bench before it measures anything, naming every program that is not there and where to get it."""
+    missing = [f"  {name}: {origin}" for name, origin in programs.items() if not there(name)]
+    if missing:
+        sys.exit("\n".join(["not there, so nothing was measured:", *missing]))
+
+
+def there(name: str) -> bool:
+    """Whether a program can be found; GNU time is called by its path, as the shell's own is another."""
+    known = {"slipway": SLIPWAY, "bench_world": WORLD, "crane": CRANE, "skopeo": SKOPEO}
+    known |= {"aws": AWS, "kubectl": KUBECTL, "time": "/usr/bin/time"}
+    return shutil.which(known.get(name, name)) is not None
+
+
+# Where each comes from.
+BUILD = "see benches/README.md for how it is built, or name another in SLIPWAY or BENCH_WORLD"
+OURS = {"slipway": BUILD, "time": "apt-get install time"}
+SERVER = {"bench_world": BUILD}
+PUSHERS = {"crane": "apt-get install crane, or CRANE", "skopeo": "apt-get install skopeo, or SKOPEO"}
+CLOUD = {"aws": "apt-get install awscli, or AWS", "kubectl": "https://kubernetes.io/docs/tasks/tools, or KUBECTL"}
 
 
 @dataclass

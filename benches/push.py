@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import images
-from measure import CRANE, SKOPEO, SLIPWAY, Took, median, run, table
+from measure import CLOUD, CRANE, OURS, PUSHERS, SERVER, SKOPEO, SLIPWAY, Took, median, need, run, table
 from places import docker_registry, host, login, world
 
 KEPT = Path(os.environ.get("BENCH_IMAGES", "/tmp/slipway-bench-images"))
@@ -62,6 +62,8 @@ def compare(image: Path, which: str, runs: int) -> None:
 
 
 def main() -> None:
+    registry = {"docker-registry": "apt-get install docker-registry"}
+    need(**OURS, **SERVER, **PUSHERS, aws=CLOUD["aws"], **registry)
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     sizes = [int(size) for size in sys.argv[2:]] or [500, 4000]
     KEPT.mkdir(parents=True, exist_ok=True)

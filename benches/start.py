@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import AWS, CRANE, KUBECTL, SLIPWAY, median, run
+from measure import AWS, CLOUD, CRANE, KUBECTL, OURS, PUSHERS, SLIPWAY, median, need, run
 from places import clean
 
 
@@ -23,6 +23,7 @@ def started(commands: list[list[str]]) -> list[dict[str, float]]:
 
 
 def main() -> None:
+    need(**OURS, **CLOUD, hyperfine="apt-get install hyperfine", crane=PUSHERS["crane"])
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     asked = [[SLIPWAY, "--version"], [SLIPWAY, "ship", "-h"], [CRANE, "version"]]
     asked += [[KUBECTL, "version", "--client"], [AWS, "--version"]]

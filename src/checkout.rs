@@ -55,23 +55,32 @@ pub struct EventCommit {
     pub pull_request: Option<(u64, CommitSha)>,
 }
 
+/// From where it is read: what can be done about a missing checkout depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// A step of a workflow.
+    Step,
+    /// Somebody's shell.
+    Shell,
+}
+
 /// Reads the commit that is checked out in `context` or above it.
 ///
 /// # Errors
 /// When there is no repository, no commit, or what is there cannot be read.
-pub fn read(context: &Path) -> Result<Checkout, Failure> {
-    let repository = open(context)?;
-    let (head, branch) = head(context, &repository)?;
+pub fn read(context: &Path, seat: Seat) -> Result<Checkout, Failure> {
+    let repository = open(context, seat)?;
+    let (head, branch) = head(context, seat, &repository)?;
     Ok(Checkout { head, branch, dirty: dirty(&repository), origin: origin(&repository) })
 }
 
 /// The `owner/repo` of its remote on GitHub alone: the tree is not compared, which can take seconds.
 #[must_use]
 pub fn remote(context: &Path) -> Option<String> {
-    origin(&open(context).ok()?)
+    origin(&open(context, Seat::Shell).ok()?)
 }
 
-fn open(context: &Path) -> Result<gix::Repository, Failure> {
+fn open(context: &Path, seat: Seat) -> Result<gix::Repository, Failure> {
     if !context.is_dir() {
         return Err(absent(context)
             .why("there is no such directory")
@@ -79,23 +88,25 @@ fn open(context: &Path) -> Result<gix::Repository, Failure> {
     }
     let options = gix::discover::upwards::Options::default();
     let Ok((found, _)) = gix::discover::upwards_opts(context, options) else {
-        return Err(absent(context)
-            .why("no repository there or above")
-            .next("run actions/checkout before this step, or set `commit`"));
+        return Err(absent(context).why("no repository there or above").next(match seat {
+            Seat::Step => "run actions/checkout before this step, or set `commit`",
+            Seat::Shell => "go to the checkout, or say which commit the image is of: `--commit`",
+        }));
     };
     let (git, tree) = found.into_repository_and_work_tree_directories();
     let options = gix::open::Options::isolated().with(gix::sec::Trust::Reduced);
     let opened = options.open(tree.unwrap_or(git));
     opened
         .map(|repository| repository.to_thread_local())
-        .map_err(|e| unreadable(context, &e.to_string()))
+        .map_err(|e| unreadable(context, seat, &e.to_string()))
 }
 
 fn head(
     context: &Path,
+    seat: Seat,
     repository: &gix::Repository,
 ) -> Result<(CommitSha, Option<String>), Failure> {
-    let broken = |words: String| unreadable(context, &words);
+    let broken = |words: String| unreadable(context, seat, &words);
     let head = repository.head().map_err(|e| broken(e.to_string()))?;
     let branch = head.referent_name().map(|name| name.shorten().to_string());
     if let Kind::Unborn(name) = &head.kind {
@@ -120,13 +131,16 @@ fn shown(context: &Path) -> String {
     if typed.is_empty() { ".".into() } else { typed }
 }
 
-fn unreadable(context: &Path, words: &str) -> Failure {
+fn unreadable(context: &Path, seat: Seat, words: &str) -> Failure {
     Failure::new(
         Code::CommitMissing,
         format!("the repository of `{}` cannot be read", shown(context)),
     )
     .why(quoted(words))
-    .next("check it out again with actions/checkout, or set `commit`")
+    .next(match seat {
+        Seat::Step => "check it out again with actions/checkout, or set `commit`",
+        Seat::Shell => "mend or clone it again (`git fsck`), or say which commit it is: `--commit`",
+    })
 }
 
 fn dirty(repository: &gix::Repository) -> Dirty {

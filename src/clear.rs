@@ -11,7 +11,7 @@ use crate::inputs::{Inputs, Intent, Target};
 use crate::names::Digest;
 use crate::plan::{self, ImageChange, Plan, Run, workload};
 use crate::publish::Published;
-use crate::record::{HighWater, Record};
+use crate::record::{Annotations, HighWater, Record};
 use crate::restore::{self, RestorePoint};
 use crate::survey::Reads;
 use crate::survey::place::{self, Place};
@@ -155,13 +155,18 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         )
         .next("run again: the plan has to be made anew"));
     }
+    if gate.change.unchanged
+        && targets.iter().any(|t| gate.change.from.get(&t.name) != Some(&t.image))
+    {
+        return Err(Failure::new(
+            Code::WorkloadChanged,
+            format!("`{path}` got another image since the plan"),
+        )
+        .next("run again: the plan has to be made anew"));
+    }
     let water = still_newest(gate, place)?;
     let images = workload::images(gate.inputs, gate.change, image, &published.uri, &place.sets);
-    let (commit, digest, mark) = (gate.plan.commit.tag(), &published.digest, &gate.run.mark);
-    let annotations = match gate.inputs.intent {
-        Intent::Ship => place.record.setting(commit.as_str(), digest, mark, water),
-        Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
-    };
+    let annotations = annotations(gate, place, &published.digest, water);
     let patch = Patch::images(&place.live, &images, &annotations)?;
     let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);
     // The same image again: to put it back would be to write what just failed, and call it healthy.
@@ -183,6 +188,19 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         .map_or_else(|| gate.change.from_label.clone(), |first| workload::label(place, first));
     let live = place.live.clone();
     Ok(Cleared { patch, live, images, digests, restore, from_label, changed, tried: true })
+}
+
+/// What slipway writes about itself beside the images.
+fn annotations(gate: &Gate<'_>, place: &Place, digest: &Digest, water: HighWater) -> Annotations {
+    let (commit, mark) = (gate.plan.commit.tag(), &gate.run.mark);
+    match gate.inputs.intent {
+        Intent::Ship if gate.change.unchanged => {
+            let revision = place.live.revision.map(|n| n.to_string());
+            place.record.naming(commit.as_str(), digest, revision.as_deref(), mark, water)
+        }
+        Intent::Ship => place.record.setting(commit.as_str(), digest, mark, water),
+        Intent::Rollback(_) => place.record.going_back(commit.as_str(), digest, mark),
+    }
 }
 
 /// The stale guard once more: somebody may have shipped a newer commit while we pushed.

@@ -23,7 +23,7 @@ use crate::pipeline::journey::{self, Journey};
 use crate::plan::Run;
 use crate::record::Mark;
 use crate::report::{Event, Outcome, Reporter};
-use crate::{guard, history, pipeline};
+use crate::{guard, history, pipeline, survey};
 use voice::Voice;
 
 /// Does what was asked, and returns the exit code.
@@ -163,6 +163,7 @@ async fn travel(
         inputs,
         context,
         run: identity(context, environment),
+        github: survey::github(inputs, context),
         report,
         cancel,
         secrets: Arc::new(move |secret: &str| secrets.mask(secret)),
@@ -217,7 +218,7 @@ fn identity(context: Option<&Context>, environment: &Environment) -> Run {
 fn bad_input(refused: Refused, report: &Reporter) -> u8 {
     let Refused { failure, places } = refused;
     let mut outcome = journey::outcome(Ending::BadInput);
-    let told = journey::told(Ending::BadInput, failure, "not looked at");
+    let told = journey::told(journey::first_words(Ending::BadInput), failure, "not looked at");
     let place = places.into_iter().find_map(|fault| fault.place);
     report.say(match place {
         Some(place) => Event::Placed {

@@ -33,8 +33,6 @@ pub struct Rollout {
     pub begun: Instant,
     /// What stood there, as people read it.
     pub from_label: String,
-    /// Container to the image that stood there.
-    pub from: BTreeMap<String, String>,
 }
 
 /// What became of the write.
@@ -157,11 +155,6 @@ fn rollout(
         run: write.run.to_owned(),
         patched_at: written_at(&patched).unwrap_or(sent),
     };
-    let from = write
-        .images
-        .keys()
-        .filter_map(|name| Some((name.clone(), write.live.container(name)?.image.clone())))
-        .collect();
     Rollout {
         generations: (write.live.generation, live.generation),
         patched,
@@ -169,7 +162,6 @@ fn rollout(
         restore: write.restore,
         begun,
         from_label: write.from_label.to_owned(),
-        from,
     }
 }
 

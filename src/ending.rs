@@ -58,6 +58,22 @@ fn left(progress: &Progress) -> String {
     format!("{}{}", halfway(progress), if empty { ": nothing serves" } else { "" })
 }
 
+/// `6s after`; within the first second a number would say nothing.
+fn after(at: Duration) -> String {
+    match at.as_secs() {
+        0 => "right after".into(),
+        seconds => format!("{seconds}s after"),
+    }
+}
+
+/// What a rollout that nobody watches any more does: it goes on, or only its bake was left.
+fn unwatched(commit: &str, progress: &Progress) -> String {
+    match progress.baking_since {
+        Some(_) => format!("{commit} serves, {}, its bake unwatched", ready(progress)),
+        None => format!("{commit} goes on rolling out, unwatched: {}", halfway(progress)),
+    }
+}
+
 /// ECR's answer about the image that was to be put back.
 fn not_found(point: &RestorePoint) -> String {
     let digest = point.digest().map_or(point.label.as_str(), |digest| digest.short());
@@ -101,6 +117,9 @@ impl Words<'_> {
             Back::Serves { progress, .. } => self.gone_from_ecr(failed, &point, &progress),
             Back::Incomplete { progress, failure } => {
                 self.not_back(failed, &point, &progress, &failure, in_ecr)
+            }
+            Back::NotWritten(why) if why.code == Code::WorkloadPaused => {
+                self.paused(ended, Some(failed))
             }
             Back::NotWritten(failure) => {
                 let now = format!("{} is set, {}", self.commit, left(&ended.progress));
@@ -247,10 +266,11 @@ impl Words<'_> {
         signal: Signal,
         back: Option<(RestorePoint, Back)>,
     ) -> Close {
-        let seconds = ended.at.as_secs();
         let what = format!(
-            "`{}` was not watched to the end: cancelled {seconds}s after the patch to {}",
-            self.path, self.commit
+            "`{}` was not watched to the end: cancelled {} the patch to {}",
+            self.path,
+            after(ended.at),
+            self.commit
         );
         let failure = Failure::new(Code::RunCancelled, what).why(signal.said());
         let by_hand = "slipway status";
@@ -271,8 +291,12 @@ impl Words<'_> {
                 format!("{} or {} is set: not visible", self.commit, point.label),
                 failure.why(inner.what).next(by_hand),
             ),
+            Some((_, Back::NotWritten(inner))) if inner.code == Code::WorkloadPaused => (
+                format!("{} is set and stays paused, unwatched: not rolled back", self.commit),
+                failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
+            ),
             Some((_, Back::NotWritten(inner))) => (
-                format!("{} goes on rolling out, unwatched: not rolled back", self.commit),
+                format!("{}; not rolled back", unwatched(self.commit, &ended.progress)),
                 failure.why(format!("`on-cancel` is rollback: {}", inner.what)).next(by_hand),
             ),
             Some((_, Back::Taken)) => (
@@ -285,11 +309,7 @@ impl Words<'_> {
                 let record = Record::read(&annotations.unwrap_or_default());
                 let go_back = back.map_or(String::new(), |commit| way_back(commit, &record));
                 (
-                    format!(
-                        "{} goes on rolling out, unwatched: {}",
-                        self.commit,
-                        halfway(&ended.progress)
-                    ),
+                    unwatched(self.commit, &ended.progress),
                     failure.next(format!("slipway status{go_back}")),
                 )
             }
@@ -301,7 +321,7 @@ impl Words<'_> {
     #[must_use]
     pub fn changed(&self, ended: &Ended, change: &Change, newer: bool) -> Close {
         let theirs = Record::read(&change.annotations);
-        let after = change.at.as_secs();
+        let after = after(change.at);
         let commit = theirs.commit.as_deref().map(short_commit);
         let by_slipway = theirs.run.as_deref().is_some_and(|run| run != ended.rollout.ours.run);
         let run = theirs.history.first().map(|entry| entry.mark.shown());
@@ -311,10 +331,8 @@ impl Words<'_> {
             } else {
                 format!("{commit}, which is newer")
             };
-            let what = format!(
-                "{} was superseded: {run} set {set}, {after}s after this patch",
-                self.commit
-            );
+            let what =
+                format!("{} was superseded: {run} set {set}, {after} this patch", self.commit);
             let now = format!("{commit} rolls out under {run}; nothing was rolled back");
             return close(
                 Ending::Superseded,
@@ -333,7 +351,7 @@ impl Words<'_> {
         };
         let set = if by_slipway { commit.unwrap_or(named) } else { named };
         let what = format!(
-            "`{}` was taken over: {who} set {set}, {after}s after the patch to {}",
+            "`{}` was taken over: {who} set {set}, {after} the patch to {}",
             self.path, self.commit
         );
         let failure = Failure::new(Code::RunDisplaced, what)
@@ -352,16 +370,41 @@ impl Words<'_> {
 
     /// It was paused under us.
     #[must_use]
-    pub fn paused(&self, ended: &Ended) -> Close {
+    pub fn paused(&self, ended: &Ended, failed: Option<&Failed>) -> Close {
         let ours = &ended.rollout.ours;
         let what = format!(
             "`{}` was taken over: somebody paused it while {} rolled out",
             self.path, self.commit
         );
-        let failure = Failure::new(Code::WorkloadPaused, what)
-            .why(format!("it still was after {}", figures::setting(self.timeout)))
-            .next(format!("kubectl -n {} rollout resume deployment/{}", ours.namespace, ours.name));
-        let now = format!("{} is set, {}", self.commit, halfway(&ended.progress));
+        let resume =
+            format!("kubectl -n {} rollout resume deployment/{}", ours.namespace, ours.name);
+        let failure = Failure::new(Code::WorkloadPaused, what);
+        let (failure, now) = match failed {
+            None => {
+                let lasted = figures::setting(self.timeout);
+                let failure = failure.why(format!("it still was after {lasted}")).next(resume);
+                (failure, format!("{} is set, {}", self.commit, halfway(&ended.progress)))
+            }
+            Some(failed) => {
+                let cause = &failed.failure;
+                let failure =
+                    failure.why(format!("{} fails ({}): {}", self.commit, cause.code, cause.what));
+                let failure = cause.why.iter().cloned().fold(failure, Failure::why);
+                let back = ended.rollout.restore.as_ref().and_then(|point| point.commit.as_ref());
+                let failure = match back {
+                    Some(commit) => failure
+                        .next(resume)
+                        .next(format!("slipway rollback --to {}", short_commit(commit))),
+                    None => failure.next(resume),
+                };
+                let now = format!(
+                    "{} is set and stays paused, {}; nothing was rolled back",
+                    self.commit,
+                    left(&ended.progress)
+                );
+                (failure, now)
+            }
+        };
         close(Ending::Displaced, Severity::Error, failure, now)
     }
 
@@ -387,7 +430,11 @@ impl Words<'_> {
             format!("`{}` may run {} or {from}: {}", self.path, self.commit, why.what),
         );
         failure.why.clone_from(&why.why);
-        failure = failure.next("a person is needed: slipway status, once the cluster answers");
+        // The cluster answers, but nobody is known to it.
+        failure = failure.next(match why.code {
+            Code::AwsExpired => "a person is needed: take fresh keys, then slipway status",
+            _ => "a person is needed: slipway status, once the cluster answers",
+        });
         close(Ending::Unknown, Severity::Error, failure, "not visible".into())
     }
 }
@@ -396,6 +443,26 @@ impl Words<'_> {
 mod tests {
     use super::*;
     use crate::record::{Entry, Fate, Mark};
+
+    #[test]
+    fn what_nobody_watches_any_more_is_told_as_far_as_it_came() {
+        let at = |baking_since| Progress {
+            new_ready: 3,
+            wanted: 3,
+            baking_since,
+            ..Progress::default()
+        };
+        assert_eq!(after(Duration::from_millis(900)), "right after");
+        assert_eq!(after(Duration::from_secs(6)), "6s after");
+        assert_eq!(
+            unwatched("9f2c1e4", &at(Some(Duration::from_secs(9)))),
+            "9f2c1e4 serves, 3/3 ready, its bake unwatched"
+        );
+        assert_eq!(
+            unwatched("9f2c1e4", &at(None)),
+            "9f2c1e4 goes on rolling out, unwatched: 3/3 new, 0 old ready"
+        );
+    }
 
     #[test]
     fn the_way_back_to_a_withdrawn_commit_allows_it() {

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::cluster;
 use crate::error::Unseen;
 use crate::names::{Digest, Platform, Repository};
-use crate::pipeline::journey::{Halt, Journey};
+use crate::pipeline::journey::{Halt, Journey, Now};
 use crate::record::{Entry, Fate};
 use crate::report::{Event, Outcome, figures};
 use crate::restore::short_commit;
@@ -35,7 +36,8 @@ struct Status {
     platforms: Vec<Platform>,
     ready: u32,
     wanted: u32,
-    restarts: u32,
+    /// Absent where pods may not be listed.
+    restarts: Option<u32>,
     shipped: Option<Row>,
     restore: Option<Row>,
 }
@@ -60,7 +62,7 @@ pub async fn status(journey: &Journey<'_>) -> Outcome {
             digest,
             ready: place.health.ready,
             wanted: place.health.wanted,
-            restarts: place.health.restarts,
+            restarts: place.sees_pods.then_some(place.health.restarts),
             restore: rows.iter().find(|row| row.ended.ends_with("restore point")).cloned(),
             shipped: current,
         };
@@ -107,9 +109,16 @@ async fn answered(
 
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, None, aws, journey.context);
+    let looking = survey::look(journey.inputs, None, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(crate::pipeline::cancelled)?;
     let (facts, remotes) = looked.map_err(Halt::unseen)?;
+    // Else another container's image would be told as the named one's.
+    if let Some(place) = &facts.place
+        && let Some(name) = &place.named
+        && let Err(failure) = cluster::named(&place.live, name)
+    {
+        return Err(Halt::refused(vec![failure], &Now::of(&facts)));
+    }
     let mut present = None;
     if let (Some(place), Some((repository, _))) = (&facts.place, &facts.repository) {
         present = present_of(place, repository, &remotes.aws)
@@ -210,7 +219,8 @@ fn status_lines(status: &Status, place: &Place) -> Vec<String> {
     } else {
         format!("  {}", list(&status.platforms))
     };
-    let restarts = figures::count(status.restarts as usize, "restart");
+    let counted = |restarts: u32| figures::count(restarts as usize, "restart");
+    let restarts = status.restarts.map_or_else(|| "restarts not seen".to_owned(), counted);
     lines.push(format!(
         "  serves   {}  {digest}{platforms}  {}/{} ready, {restarts}",
         status.serves, status.ready, status.wanted

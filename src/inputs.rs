@@ -108,6 +108,8 @@ pub struct Inputs {
     pub allow: Vec<Code>,
     /// JSON lines instead of text.
     pub json: bool,
+    /// The file that was read for inputs, from where slipway was started.
+    pub file: Option<String>,
     /// Where the services are, if not where they always are.
     pub endpoints: Endpoints,
     /// Where the Docker Engine is, if not where it always is.
@@ -132,23 +134,31 @@ impl Inputs {
         folder: &Path,
         may_lack_credentials: bool,
     ) -> Result<Self, Refused> {
-        let (values, mut more) = raw::collect(flags, environment, folder);
-        faults.append(&mut more);
+        let mut given = raw::collect(flags, environment, folder);
+        faults.append(&mut given.faults);
+        let values = given.values;
         let mut reader = Reader::new(&values, faults);
         let push_only =
             reader.word("until", &[("rollout", false), ("push", true)]).unwrap_or(false);
-        reader.demand(command, if push_only { &["cluster", "namespace", "workload"] } else { &[] });
+        // What a file that cannot be read would have given is not known to be missing.
+        if !given.file_is_lost {
+            reader.demand(
+                command,
+                if push_only { &["cluster", "namespace", "workload"] } else { &[] },
+            );
+        }
         let inputs = fill(command, push_only, &mut reader, folder);
         intent_faults(command, &values, &mut reader);
         let (endpoints, endpoint_failure) = endpoints::read(environment);
         let credentials = credentials::read(&mut reader, environment);
         let Some(mut inputs) = inputs.filter(|_| reader.faults.is_empty()) else {
-            return Err(refuse(reader.faults));
+            return Err(refuse(reader.faults, raw::on_runner(environment)));
         };
         if let Some(failure) = endpoint_failure {
             return Err(Refused { failure, places: Vec::new() });
         }
         inputs.endpoints = endpoints;
+        inputs.file = given.file;
         inputs.docker_host = environment.get("DOCKER_HOST").cloned();
         match credentials {
             Credentials::Given(identity) => inputs.identity = Some(identity),
@@ -185,10 +195,12 @@ fn fill(
     };
     let spelling = [("tag-and-digest", Spelling::TagAndDigest), ("digest", Spelling::Digest)];
     let on_cancel = [("keep", OnCancel::Keep), ("rollback", OnCancel::Rollback)];
+    // A path that is typed begins where we are, one in a file where the file is.
+    let base = reader.folder_of("context").map_or(folder.to_owned(), |beside| folder.join(beside));
     // `./.` would be told back to somebody who typed nothing.
     let context = match reader.text("context") {
-        None | Some(".") => folder.to_owned(),
-        Some(context) => folder.join(context),
+        None | Some(".") => base,
+        Some(context) => base.join(context),
     };
     Some(Inputs {
         command,
@@ -197,7 +209,7 @@ fn fill(
         expect_account: reader.name("expect-account"),
         github_token: reader.text("github-token").map(SecretString::from),
         repository: reader.with("repository", typed::repository),
-        commit: reader.name("commit"),
+        commit: reader.with("commit", typed::commit),
         context,
         image: reader.text("image").map(Into::into),
         platforms: reader.with("platform", typed::platforms).unwrap_or_default(),
@@ -212,6 +224,7 @@ fn fill(
         push_only,
         allow: reader.with("allow", typed::allowed).unwrap_or_default(),
         json: reader.switch("json"),
+        file: None,
         endpoints: Endpoints::default(),
         docker_host: None,
         region: region?,
@@ -237,15 +250,17 @@ fn intent_faults(
     }
 }
 
-fn refuse(faults: Vec<Fault>) -> Refused {
+fn refuse(faults: Vec<Fault>, on_runner: bool) -> Refused {
     let what = match faults.len() {
         1 => "1 input cannot be used".to_owned(),
         n => format!("{n} inputs cannot be used"),
     };
     let next = if faults.iter().any(|f| f.place.is_some()) {
         "correct them where they stand"
+    } else if on_runner {
+        "correct them in the step's `with:`"
     } else {
-        "correct them in the step's `with:`, or on the command line"
+        "correct them on the command line, or in the environment"
     };
     let mut failure = Failure::new(Code::InputInvalid, what).next(next);
     failure.why = faults.iter().map(|fault| fault.said.clone()).collect();

@@ -6,6 +6,7 @@
 mod nearest;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use nearest::nearest;
+pub use typed::CommitPrefix;
+use typed::{DIRTY, undirtied};
 
 /// What is wrong with a name, as the clause after "`x` is …": for example "not 40 hex digits".
 pub type Malformed = String;
@@ -89,36 +92,6 @@ impl CommitSha {
     }
 }
 
-/// A commit as far as somebody typed it: at least seven digits, for `rollback --to 3f2a91c`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CommitPrefix(String);
-
-impl CommitPrefix {
-    /// Whether this is the beginning of that commit.
-    #[must_use]
-    pub fn matches(&self, commit: &str) -> bool {
-        commit.starts_with(&self.0)
-    }
-
-    /// What was typed, lower case.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for CommitPrefix {
-    type Err = Malformed;
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
-        if hex && (7..=64).contains(&text.len()) {
-            Ok(Self(text.to_ascii_lowercase()))
-        } else {
-            Err("a commit is 7 to 40 hex digits".into())
-        }
-    }
-}
-
 /// A commit and whether the tree it is built from differs from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
@@ -132,15 +105,22 @@ impl Commit {
     /// The image tag of this commit: its whole id, with `-dirty` where the tree differs.
     #[must_use]
     pub fn tag(&self) -> Tag {
-        let dirty = if self.dirty { "-dirty" } else { "" };
+        let dirty = if self.dirty { DIRTY } else { "" };
         Tag(format!("{}{dirty}", self.sha))
     }
 
     /// Seven digits, with `-dirty` where the tree differs.
     #[must_use]
     pub fn short(&self) -> String {
-        let dirty = if self.dirty { "-dirty" } else { "" };
+        let dirty = if self.dirty { DIRTY } else { "" };
         format!("{}{dirty}", self.sha.short())
+    }
+
+    /// The commit that a tag names, if it names one.
+    #[must_use]
+    pub fn tagged(tag: &str) -> Option<Self> {
+        let (digits, dirty) = undirtied(tag);
+        Some(Self { sha: digits.parse().ok()?, dirty })
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::cancel::Signal;
 use crate::clear::Gate;
-use crate::error::{Code, Ending, Failure};
+use crate::error::{Code, Failure};
 use crate::inputs::table::Command;
 use crate::plan::{self, Draft};
 use crate::publish::{self, Published};
@@ -37,7 +37,7 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
     }
     // The same image may get a new commit's tag: it is pushed even where nothing rolls out.
     let published = push(journey, &plan, &facts, &mut remotes, &now).await?;
-    if plan.change().is_some_and(|change| change.unchanged) {
+    if plan.change().is_some_and(|change| change.unchanged && !change.renames) {
         return Ok(journey.unchanged(&plan, &facts));
     }
     if plan.policy.push_only {
@@ -50,10 +50,11 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let begun = Instant::now();
     let commit = journey.cancel.unless(journey.commit()).await.map_err(cancelled)?;
-    let commit = commit.map_err(|failure| Halt::before_reads(*failure))?;
+    let (commit, unseen) = commit.map_err(|failure| Halt::before_reads(*failure))?;
     journey.start(commit.as_ref());
+    unseen.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, commit, aws, journey.context);
+    let looking = survey::look(journey.inputs, commit, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(cancelled)?;
     let (facts, remotes) = looked.map_err(Halt::unseen)?;
     journey.report.say(Event::Surveyed { took: begun.elapsed(), reads: facts.reads });
@@ -83,7 +84,7 @@ async fn push(
         publish::publish(plan, facts.source.as_ref(), facts.uri.as_ref(), remotes, journey.report);
     match journey.cancel.unless(pushing).await {
         Ok(Ok(published)) => Ok(published),
-        Ok(Err(stopped)) => Err(Halt::not_deployed(stopped.failure, now)),
+        Ok(Err(failure)) => Err(Halt::not_deployed(failure, now)),
         Err(signal) => Err(Halt::not_deployed(cancel_failure(signal), now)),
     }
 }
@@ -129,9 +130,4 @@ fn cancel_failure(signal: Signal) -> Failure {
     Failure::new(Code::RunCancelled, "cancelled before the patch")
         .why(signal.said())
         .next("run again")
-}
-
-/// The ending that a refusal has, once something was written to ECR.
-pub(crate) fn ending_at_the_gate(wrote: bool) -> Ending {
-    if wrote { Ending::NotDeployed } else { Ending::Refused }
 }

@@ -88,6 +88,8 @@ pub enum Origin {
     Take {
         /// As it was typed.
         shown: String,
+        /// A folder, not a file.
+        is_folder: bool,
         /// What its digest is.
         digest: Digest,
         /// Its bytes.
@@ -139,6 +141,9 @@ pub struct ImageChange {
     pub restore: Option<RestorePoint>,
     /// Nothing changes: it serves already, whole and healthy.
     pub unchanged: bool,
+    /// Though nothing changes, slipway's own annotations name another commit for this image, or
+    /// none: they alone are set.
+    pub renames: bool,
     /// What becomes of the high-water mark.
     pub high_water: HighWater,
 }

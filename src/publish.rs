@@ -20,6 +20,14 @@ pub struct Published {
     pub wrote: bool,
 }
 
+impl Published {
+    /// `host/name` of the one image there is.
+    #[must_use]
+    pub fn uri(&self) -> Option<&ImageRef> {
+        self.images.values().next().map(|image| &image.uri)
+    }
+}
+
 /// One image in ECR.
 #[derive(Clone, Debug)]
 pub struct PublishedImage {
@@ -29,14 +37,6 @@ pub struct PublishedImage {
     pub digest: Digest,
     /// Every digest that a pod may report for it.
     pub digests: Vec<Digest>,
-}
-
-/// Why the push stopped, and whether ECR was written to by then.
-pub struct Stopped {
-    /// Why.
-    pub failure: Failure,
-    /// The repository was created, or layers were sent.
-    pub wrote: bool,
 }
 
 /// Publishes what the plan asks for.
@@ -49,11 +49,10 @@ pub async fn publish(
     uri: Option<&ImageRef>,
     remotes: &mut Remotes,
     report: &Reporter,
-) -> Result<Published, Stopped> {
+) -> Result<Published, Failure> {
     let mut published = Published { images: BTreeMap::new(), wrote: false };
     for (name, image) in &plan.images {
-        let done = one(image, source, uri, remotes, report).await;
-        let (uri, wrote) = done.map_err(|failure| Stopped { failure, wrote: true })?;
+        let (uri, wrote) = one(image, source, uri, remotes, report).await?;
         published.wrote |= wrote;
         let there = PublishedImage {
             uri,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Code;
-use crate::names::Digest;
+use crate::names::{CommitPrefix, Digest};
 
 /// The prefix of every annotation that is ours.
 pub const PREFIX: &str = "slipway.dev/";
@@ -161,6 +161,14 @@ impl Record {
         })
     }
 
+    /// The commits that were shipped and begin so, each with the image that it had last.
+    #[must_use]
+    pub fn shipped(&self, as_typed: &CommitPrefix) -> BTreeMap<&str, &Digest> {
+        let newest_last = self.history.iter().rev();
+        let matching = newest_last.filter(|entry| as_typed.matches(&entry.commit));
+        matching.map(|entry| (entry.commit.as_str(), &entry.digest)).collect()
+    }
+
     /// The code with which this image was taken back, unless a later attempt of it did better.
     #[must_use]
     pub fn withdrawn(&self, commit: &str, digest: Option<&Digest>) -> Option<&str> {
@@ -187,28 +195,67 @@ impl Record {
         mark: &Mark,
         water: HighWater,
     ) -> Annotations {
+        let entry = Entry {
+            commit: commit.into(),
+            digest: digest.clone(),
+            fate: Fate::Rolling,
+            revision: None,
+            mark: mark.clone(),
+        };
+        self.with(entry, water)
+    }
+
+    /// The annotations that give an image which serves already its new commit: it is what it was
+    /// under the old one, and a run that still watches it goes on.
+    #[must_use]
+    pub fn naming(
+        &self,
+        commit: &str,
+        digest: &Digest,
+        revision: Option<&str>,
+        mark: &Mark,
+        water: HighWater,
+    ) -> Annotations {
+        let before = self.history.iter().find(|entry| entry.digest == *digest);
+        let fate = before.map_or(Fate::Rolling, |entry| entry.fate.clone());
+        let watched = before.is_some_and(|entry| {
+            entry.fate == Fate::Rolling && self.run.as_ref() == Some(&entry.mark.run)
+        });
+        let entry = Entry {
+            commit: commit.into(),
+            digest: digest.clone(),
+            fate,
+            revision: revision.map(Into::into),
+            mark: mark.clone(),
+        };
+        let mut set = self.with(entry, water);
+        if watched {
+            set.remove(&format!("{PREFIX}run"));
+        }
+        set
+    }
+
+    /// Whether it says that this commit has this image.
+    #[must_use]
+    pub fn says(&self, commit: &str, digest: &Digest) -> bool {
+        self.commit.as_deref() == Some(commit) && self.describes(Some(digest))
+    }
+
+    /// The annotations with one rollout more.
+    fn with(&self, entry: Entry, water: HighWater) -> Annotations {
+        let Entry { commit, digest, mark, .. } = entry.clone();
         let mut history = self.history.clone();
         // A run that had to write twice, its first answer lost, is one rollout.
         history.retain(|entry| entry.mark.run != mark.run);
-        history.insert(
-            0,
-            Entry {
-                commit: commit.into(),
-                digest: digest.clone(),
-                fate: Fate::Rolling,
-                revision: None,
-                mark: mark.clone(),
-            },
-        );
+        history.insert(0, entry);
         let mut set = write(&history);
-        set.insert(format!("{PREFIX}commit"), commit.into());
+        set.insert(format!("{PREFIX}commit"), commit.clone());
         set.insert(format!("{PREFIX}digest"), digest.to_string());
         set.insert(format!("{PREFIX}run"), mark.run.clone());
         if water != HighWater::Stays || self.newest.is_none() {
             let before = self.newest.as_ref().filter(|_| water == HighWater::Proven);
             let ahead_of = before.map(|newest| newest.commit.clone());
-            let newest = Newest { commit: commit.into(), ahead_of, mark: mark.clone() };
-            insert_json(&mut set, "newest", &newest);
+            insert_json(&mut set, "newest", &Newest { commit, ahead_of, mark });
         }
         set
     }
@@ -267,9 +314,17 @@ impl Record {
 
     fn with_fate(&self, run: &str, fate: &Fate, revision: Option<&str>) -> Vec<Entry> {
         let mut history = self.history.clone();
-        if let Some(entry) = history.iter_mut().find(|entry| entry.mark.run == run) {
-            entry.fate = fate.clone();
-            entry.revision = revision.map(Into::into).or(entry.revision.take());
+        let Some(own) = history.iter().position(|entry| entry.mark.run == run) else {
+            return history;
+        };
+        let digest = history[own].digest.clone();
+        // The same image got another commit's name meanwhile: that one ends as ours does.
+        let named = |entry: &Entry| entry.digest == digest && entry.fate == Fate::Rolling;
+        for (n, entry) in history.iter_mut().enumerate().take(own + 1) {
+            if n == own || named(entry) {
+                entry.fate = fate.clone();
+                entry.revision = revision.map(Into::into).or(entry.revision.take());
+            }
         }
         history
     }
@@ -361,6 +416,36 @@ mod tests {
         let record = Record::read(&applied(notes, set));
         assert_eq!(record.withdrawn("new", None), None);
         assert_eq!(record.withdrawn("old", None), Some("SW-CRASH-EXIT"));
+    }
+
+    #[test]
+    fn a_new_name_for_an_image_that_is_still_watched_leaves_the_watch_and_ends_with_it() {
+        let image = Digest::of(b"image");
+        let set = Record::default().setting("aaaaaaa1", &image, &mark("1.1"), HighWater::Proven);
+        let notes = applied(Annotations::new(), set);
+        let name = |notes: &Annotations| {
+            let record = Record::read(notes);
+            record.naming("bbbbbbb2", &image, Some("17"), &mark("2.1"), HighWater::Proven)
+        };
+        let watched = applied(notes.clone(), name(&notes));
+        let record = Record::read(&watched);
+        assert_eq!(
+            (record.run.as_deref(), record.commit.as_deref()),
+            (Some("1.1"), Some("bbbbbbb2"))
+        );
+        assert_eq!(record.newest_commit(), Some("bbbbbbb2"));
+        assert!(record.says("bbbbbbb2", &image) && !record.says("aaaaaaa1", &image));
+        let ended = applied(watched.clone(), record.ending("1.1", &Fate::Healthy, Some("17")));
+        let fates: Vec<_> = Record::read(&ended).history.into_iter().map(|e| e.fate).collect();
+        assert_eq!(fates, [Fate::Healthy, Fate::Healthy]);
+        let failed = record.restoring("1.1", Code::CrashExit, None, None, &mark("1.1"));
+        let record = Record::read(&applied(watched, failed));
+        assert_eq!(record.withdrawn("bbbbbbb2", None), Some("SW-CRASH-EXIT"));
+        // Nobody watches any more: the new name is healthy as the old one was.
+        let set = Record::read(&notes).ending("1.1", &Fate::Healthy, Some("17"));
+        let healthy = applied(notes, set);
+        let record = Record::read(&applied(healthy.clone(), name(&healthy)));
+        assert_eq!((record.run.as_deref(), &record.history[0].fate), (Some("2.1"), &Fate::Healthy));
     }
 
     #[test]

@@ -11,17 +11,29 @@ use crate::cluster::{Health, LiveContainer, Revision};
 use crate::names::{Digest, ImageRef};
 use crate::record::Record;
 
-/// What a tag of ours names now, by the reference as it stands in the workload; absent where it
-/// could not be resolved.
-pub type Resolved = BTreeMap<String, Digest>;
+/// What a reference of ours names now, by how it stands in the workload: the image's own digest
+/// first, then those of an index's manifests, which some runtimes (CRI-O) report instead. Absent
+/// where it could not be resolved, or did not have to be.
+pub type Resolved = BTreeMap<String, Vec<Digest>>;
+
+/// Whether an image, as it stands in a workload, is in this very repository, `host/name`: another
+/// account's may have the same name, and another name may begin with it.
+#[must_use]
+pub fn is_in(uri: &ImageRef, image: &str) -> bool {
+    image
+        .parse::<ImageRef>()
+        .is_ok_and(|image| image.registry == uri.registry && image.repository == uri.repository)
+}
 
 /// The state to go back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestorePoint {
     /// Container to the image string that is put back.
     pub images: BTreeMap<String, String>,
-    /// The digests its pods ran, by container.
+    /// The digests of the images its pods ran, by container.
     pub digests: BTreeMap<String, Digest>,
+    /// Every digest that a pod may report for it, by container.
+    pub reported: BTreeMap<String, Vec<Digest>>,
     /// The commit, where slipway shipped it.
     pub commit: Option<String>,
     /// As people read it: `3f2a91c`, `v1`, `nginx:1.24.0`.
@@ -50,17 +62,19 @@ impl RestorePoint {
         self.images.iter().all(|(name, image)| images.get(name) == Some(image) || runs(name))
     }
 
-    /// The digests of those images that are in this very repository, `host/name`: another account's
-    /// repository may have the same name, and another name may begin with it.
+    /// The digests of those images that are in this repository.
     #[must_use]
     pub fn of_repository(&self, uri: &ImageRef) -> Vec<Digest> {
-        let there = |image: &str| {
-            image.parse::<ImageRef>().is_ok_and(|image| {
-                image.registry == uri.registry && image.repository == uri.repository
-            })
-        };
-        let ours = self.images.iter().filter(|(_, image)| there(image));
+        let ours = self.images.iter().filter(|(_, image)| is_in(uri, image));
         ours.filter_map(|(name, _)| self.digests.get(name).cloned()).collect()
+    }
+
+    /// Whether ECR, which has these, has every image of the restore point that is in this repository;
+    /// absent where none of them is: about others ECR says nothing.
+    #[must_use]
+    pub fn is_among(&self, present: &[Digest], uri: &ImageRef) -> Option<bool> {
+        let wanted = self.of_repository(uri);
+        (!wanted.is_empty()).then(|| wanted.iter().all(|digest| present.contains(digest)))
     }
 }
 
@@ -75,11 +89,15 @@ pub fn capture(
     let revision = health.completed.as_ref().filter(|revision| revision.ready > 0)?;
     let mut images = BTreeMap::new();
     let mut digests = BTreeMap::new();
+    let mut reported = BTreeMap::new();
     for target in targets {
         let original = revision.images.get(&target.name)?;
-        let running = only(revision, &target.name).or_else(|| pinned(original));
+        let running = image_of(original, only(revision, &target.name), resolved);
         images.insert(target.name.clone(), spelled(original, running.as_ref(), resolved));
-        digests.extend(running.map(|digest| (target.name.clone(), digest)));
+        if let Some(digest) = running {
+            reported.insert(target.name.clone(), may_report(revision, target, &digest, resolved));
+            digests.insert(target.name.clone(), digest);
+        }
     }
     let first = targets.first()?;
     // What is put back names it, not what stood there: `latest` may be another image by now.
@@ -90,6 +108,7 @@ pub fn capture(
         label: label(commit.as_deref(), label_of, digests.get(&first.name)),
         images,
         digests,
+        reported,
         commit,
         ready: revision.ready,
         wanted: health.wanted,
@@ -98,12 +117,41 @@ pub fn capture(
     })
 }
 
-/// The digest that all ready pods run in this container, if it is one.
-fn only(revision: &Revision, container: &str) -> Option<Digest> {
+/// The digest that all ready pods report for this container, if it is one.
+#[must_use]
+pub fn only(revision: &Revision, container: &str) -> Option<Digest> {
     let running = revision.digests.get(container)?;
     let mut all = running.iter();
     let first = all.next()?;
     all.next().is_none().then(|| first.clone())
+}
+
+/// The image that pods run which report this digest: what its reference pins, or the index that it is
+/// from, else that very digest. A record knows images by these.
+#[must_use]
+pub fn image_of(original: &str, reported: Option<Digest>, resolved: &Resolved) -> Option<Digest> {
+    let pinned = pinned(original);
+    let family = resolved.get(original);
+    let of_index = |digest: &Digest| family.filter(|family| family.contains(digest));
+    let index = reported.as_ref().and_then(of_index).and_then(|family| family.first().cloned());
+    pinned.or(index).or(reported)
+}
+
+/// The image's own digest, what its pods report, and what others may: nodes of another platform.
+fn may_report(
+    revision: &Revision,
+    target: &LiveContainer,
+    digest: &Digest,
+    resolved: &Resolved,
+) -> Vec<Digest> {
+    let seen = revision.digests.get(&target.name).into_iter().flatten();
+    let family = revision.images.get(&target.name).and_then(|image| resolved.get(image));
+    // The family of a tag that moved is another image's.
+    let family = family.filter(|family| family.contains(digest)).into_iter().flatten();
+    let mut all: Vec<_> = std::iter::once(digest).chain(seen).chain(family).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The digest that a reference names itself.
@@ -118,7 +166,7 @@ fn spelled(original: &str, running: Option<&Digest>, resolved: &Resolved) -> Str
     let (Some(running), Ok(reference)) = (running, original.parse::<ImageRef>()) else {
         return original.into();
     };
-    let moved = resolved.get(original).is_some_and(|now| now != running);
+    let moved = resolved.get(original).is_some_and(|now| !now.contains(running));
     if reference.digest.is_some() || !moved {
         return original.into();
     }
@@ -159,13 +207,29 @@ mod tests {
     fn a_moved_tag_goes_back_to_the_digest_that_runs_and_anything_else_stays_as_it_is() {
         let (runs, moved) = (Digest::of(b"runs"), Digest::of(b"moved"));
         let latest = format!("{HOST}:latest");
-        let resolved = |digest: &Digest| Resolved::from([(latest.clone(), digest.clone())]);
+        let resolved = |digest: &Digest| Resolved::from([(latest.clone(), vec![digest.clone()])]);
         assert_eq!(spelled(&latest, Some(&runs), &resolved(&moved)), format!("{HOST}@{runs}"));
         assert_eq!(spelled(&latest, Some(&runs), &resolved(&runs)), latest);
         assert_eq!(spelled(&latest, Some(&runs), &Resolved::new()), latest);
         let pinned = format!("{HOST}:v1@{runs}");
         assert_eq!(spelled(&pinned, Some(&moved), &resolved(&moved)), pinned);
         assert_eq!(spelled("nginx:1.24.0", Some(&runs), &Resolved::new()), "nginx:1.24.0");
+    }
+
+    #[test]
+    fn a_pod_that_reports_a_manifest_of_an_index_runs_the_index() {
+        let (index, child, other) = (Digest::of(b"index"), Digest::of(b"child"), Digest::of(b"x"));
+        let latest = format!("{HOST}:latest");
+        let family = vec![index.clone(), child.clone()];
+        let resolved = Resolved::from([(latest.clone(), family)]);
+        let image = |original: &str, digest: &Digest| {
+            image_of(original, Some(digest.clone()), &resolved).unwrap()
+        };
+        assert_eq!(image(&latest, &child), index);
+        assert_eq!(image(&latest, &other), other);
+        assert_eq!(image(&format!("{HOST}:v1@{index}"), &child), index);
+        assert_eq!(image("nginx:1.24.0", &child), child);
+        assert_eq!(spelled(&latest, Some(&index), &resolved), latest);
     }
 
     #[test]
@@ -177,6 +241,7 @@ mod tests {
         let point = RestorePoint {
             images: all.iter().map(|name| image(name)).collect(),
             digests: all.iter().map(|n| ((*n).to_owned(), Digest::of(n.as_bytes()))).collect(),
+            reported: BTreeMap::new(),
             commit: None,
             label: String::new(),
             ready: 3,
@@ -189,7 +254,11 @@ mod tests {
         assert!(!point.is_of(&none, &[Digest::of(HOST.as_bytes())]));
         let every: Vec<_> = point.digests.values().cloned().collect();
         assert!(point.is_of(&none, &every));
-        assert_eq!(point.of_repository(&HOST.parse().unwrap()), [Digest::of(HOST.as_bytes())]);
+        let (uri, ours) = (HOST.parse().unwrap(), Digest::of(HOST.as_bytes()));
+        assert_eq!(point.of_repository(&uri), std::slice::from_ref(&ours));
+        assert_eq!(point.is_among(&[ours], &uri), Some(true));
+        assert_eq!(point.is_among(&every[..0], &uri), Some(false));
+        assert_eq!(point.is_among(&every, &"ghcr.io/web".parse().unwrap()), None);
     }
 
     #[test]

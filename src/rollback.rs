@@ -82,11 +82,10 @@ pub async fn in_ecr(aws: &Aws, uri: Option<&ImageRef>, point: &RestorePoint) -> 
     let repository: Repository = uri.repository.parse().ok()?;
     let digests = point.of_repository(uri);
     if digests.is_empty() {
-        return point.in_ecr;
+        return None;
     }
     let asked = tokio::time::timeout(ECR, aws.present(&repository, &digests)).await;
-    let present = asked.ok()?.ok()?;
-    Some(digests.iter().all(|digest| present.contains(digest)))
+    point.is_among(&asked.ok()?.ok()?, uri)
 }
 
 impl Undo<'_> {
@@ -120,7 +119,7 @@ impl Undo<'_> {
                 Back::Incomplete { progress: ended.progress, failure: Box::new(failed.failure) }
             }
             End::Unknown(failure) => Back::Incomplete { progress: ended.progress, failure },
-            End::Paused => {
+            End::Paused(_) => {
                 let what = "it was paused while it was put back";
                 let failure = Box::new(Failure::new(Code::WorkloadPaused, what));
                 Back::Incomplete { progress: ended.progress, failure }
@@ -151,19 +150,19 @@ impl Undo<'_> {
             if !still_ours(&live, rollout) && !arrived {
                 return Err(Back::Taken);
             }
+            // Paused as it is, it would take the old image and go on running the pods it has.
+            if live.paused && sent.is_none() {
+                let what = "it is paused, and no pod would change";
+                return Err(Back::NotWritten(Box::new(Failure::new(Code::WorkloadPaused, what))));
+            }
             let set = self.annotations(&live, point);
             let patch = Patch::images(&live, &point.images, &set)
                 .map_err(|failure| missed(failure, sent.as_deref()))?;
-            let digests: BTreeMap<_, _> = point
-                .digests
-                .iter()
-                .map(|(name, digest)| (name.clone(), vec![digest.clone()]))
-                .collect();
             let write = Write {
                 patch: &patch,
                 live: &live,
                 images: &point.images,
-                digests: &digests,
+                digests: &point.reported,
                 restore: None,
                 from_label: self.commit,
                 run: &run,

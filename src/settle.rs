@@ -42,7 +42,7 @@ fn one(end: &End, has_restore: bool, policy: &Policy) -> Move {
         | End::Cancelled(_)
         | End::Changed(_)
         | End::Gone
-        | End::Paused
+        | End::Paused(_)
         | End::Unknown(_) => Move::HandsOff,
     }
 }

@@ -9,7 +9,7 @@ pub mod source;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::aws::{Aws, Caller, RepositoryState};
-use crate::checkout::{self, Dirty, EventCommit};
+use crate::checkout::{self, Dirty, EventCommit, Seat};
 use crate::cluster::Cluster;
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::Github;
@@ -28,8 +28,6 @@ pub struct Remotes {
     pub registry: Option<Registry>,
     /// The cluster; absent with `until: push`.
     pub cluster: Option<Cluster>,
-    /// GitHub's API; absent off a runner.
-    pub github: Option<Github>,
 }
 
 /// What was read.
@@ -90,23 +88,32 @@ impl Reads {
 ///
 /// # Errors
 /// No repository, or three different words for what is shipped.
-pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Commit, Failure> {
+pub async fn commit(
+    inputs: &Inputs,
+    context: Option<&Context>,
+) -> Result<(Commit, Option<Unseen>), Failure> {
     let folder = inputs.context.clone();
+    let seat = if context.is_some() { Seat::Step } else { Seat::Shell };
     // A large tree takes its time to compare: on a thread of its own, so that a cancel is heard.
-    let read = tokio::task::spawn_blocking(move || checkout::read(&folder)).await;
+    let read = tokio::task::spawn_blocking(move || checkout::read(&folder, seat)).await;
     let read =
         read.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the checkout's reader ended")));
     let checkout = match read {
         Ok(checkout) => checkout,
         // An artifact that another job built needs no checkout beside it, if its commit is said.
-        Err(failure) => return said(inputs).ok_or(failure),
+        Err(failure) => return said(inputs).map(|commit| (commit, None)).ok_or(failure),
     };
     let event = context.and_then(event_commit);
     let sha = checkout::cross_check(&checkout.head, event.as_ref(), inputs.commit.as_ref())?;
     // A workflow changes files of its own checkout all the time; by hand a changed tree is another tree.
     let by_hand = context.is_none() && sha == checkout.head;
     let dirty = by_hand && matches!(checkout.dirty, Dirty::Changed(_));
-    Ok(Commit { sha, dirty })
+    let unseen = match checkout.dirty {
+        // It is tagged as the commit itself: who ships it should know on what grounds.
+        Dirty::NotChecked(why) if by_hand => Some(Unseen::new("changes in the checkout", why)),
+        _ => None,
+    };
+    Ok((Commit { sha, dirty }, unseen))
 }
 
 fn said(inputs: &Inputs) -> Option<Commit> {
@@ -129,13 +136,12 @@ pub async fn look(
     inputs: &Inputs,
     commit: Option<Commit>,
     aws: Aws,
-    context: Option<&Context>,
+    github: Option<&Github>,
 ) -> Result<(Facts, Remotes), Failure> {
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
-    let github = github(inputs, context);
     let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
-    let place = place::look(inputs, commit.as_ref(), &aws, &caller, github.as_ref(), &reads);
+    let place = place::look(inputs, commit.as_ref(), &aws, &caller, github, &reads);
     let (mut shelf, place) = tokio::try_join!(shelf, place)?;
     let mut unseen = std::mem::take(&mut shelf.unseen);
     let (mut place, cluster) =
@@ -171,7 +177,7 @@ pub async fn look(
         unseen,
         reads: reads.count(),
     };
-    Ok((facts, Remotes { aws, registry: shelf.registry, cluster, github }))
+    Ok((facts, Remotes { aws, registry: shelf.registry, cluster }))
 }
 
 /// Who we are comes first: every other answer depends on it.

@@ -3,7 +3,7 @@
 
 pub mod evidence;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cancel::{Cancel, Signal};
@@ -47,8 +47,8 @@ pub enum End {
     Changed(Box<Change>),
     /// The workload was deleted.
     Gone,
-    /// Somebody paused it, and nothing moved until the time was up.
-    Paused,
+    /// Somebody paused it: its new pods fail, if that is said, or nothing moved until the time was up.
+    Paused(Option<Box<Failed>>),
     /// The cluster can no longer be read.
     Unknown(Box<Failure>),
     /// The run was cancelled.
@@ -110,6 +110,7 @@ impl Watch<'_> {
         let mut quiet = Box::pin(tokio::time::sleep(QUIET));
         let mut ears = Ears::default();
         let (mut unsaid, mut first) = (false, tokio::time::Instant::now());
+        let mut asked = false;
         // The watch tells what comes after it: where nothing more comes, it is the last word.
         let mut patched = Some(rollout.patched.clone());
         loop {
@@ -126,6 +127,7 @@ impl Watch<'_> {
                         seen
                     }
                     Some(Fed::Ended(failure)) => return (End::Unknown(Box::new(failure)), rollout.begun.elapsed()),
+                    Some(Fed::Confirmed) => Seen::Confirmed,
                     Some(fed) => {
                         ears.tell(self.report, rollout.begun.elapsed(), fed);
                         continue;
@@ -140,22 +142,21 @@ impl Watch<'_> {
                 _ = tick.tick() => match ears.deaf(rollout.begun.elapsed(), self.patience.timeout) {
                     Deaf::No => Seen::Tick,
                     Deaf::Still => continue,
-                    Deaf::TooLong(failure) => {
-                        return (End::Unknown(Box::new(failure)), rollout.begun.elapsed());
-                    }
+                    Deaf::TooLong(why) => return (unread(patched.is_some(), why), rollout.begun.elapsed()),
                 },
             };
             let at = rollout.begun.elapsed();
             let verdict = judge(memory, &Observation { at: ears.heard(at), seen });
+            if memory.doubts() && !asked {
+                feed.ask();
+            }
+            asked = memory.doubts();
             let now = tokio::time::Instant::now();
             first = if unsaid { first } else { now };
             quiet.as_mut().reset((now + QUIET).min(first + LONGEST));
             unsaid = true;
             if verdict != Verdict::Waiting {
                 self.progress(at, memory.progress());
-            }
-            if matches!(verdict, Verdict::Late(_)) && patched.is_some() {
-                return (End::Unknown(Box::new(never_seen(&ears.last))), at);
             }
             if let Some(end) = self.end(verdict, memory).await {
                 return (end, at);
@@ -188,11 +189,12 @@ impl Watch<'_> {
         Some(match verdict {
             Verdict::Waiting => return None,
             Verdict::Ready(proof) => End::Ready(proof),
-            Verdict::Failed(cause) => {
-                End::Failed(Box::new(self.explain(cause, memory, false).await))
-            }
             // A paused rollout cannot end, and one that is put back while paused would not move either.
-            Verdict::Late(_) if is_paused(memory) => End::Paused,
+            Verdict::Failed(cause) => {
+                let failed = Box::new(self.explain(cause, memory, false).await);
+                if is_paused(memory) { End::Paused(Some(failed)) } else { End::Failed(failed) }
+            }
+            Verdict::Late(_) if is_paused(memory) => End::Paused(None),
             Verdict::Late(cause) => End::Failed(Box::new(self.explain(cause, memory, true).await)),
             Verdict::Changed(change) => End::Changed(Box::new(change)),
             Verdict::Gone => End::Gone,
@@ -215,50 +217,53 @@ fn feed_is_over() -> Failure {
     Failure::new(Code::RunUnknown, "the watch ended by itself")
 }
 
-/// A rollout that was never seen did not fail: nothing is known of it, and nothing is undone.
-fn never_seen(trouble: &str) -> Failure {
-    let failure = Failure::new(Code::RunUnknown, "its pods could not be read");
-    if trouble.is_empty() { failure } else { failure.why(trouble) }
+/// A rollout that was never seen, or can no longer be, did not fail: nothing is undone.
+fn unread(never: bool, why: String) -> End {
+    let what =
+        if never { "its pods could not be read" } else { "the cluster can no longer be read" };
+    End::Unknown(Box::new(Failure::new(Code::RunUnknown, what).why(why)))
 }
 
 /// Several streams are read at once, and an outage ends all of them: it is told once. Time in which
-/// something needed could not be read counts neither against the rollout nor as its bake.
+/// something needed could not be read counts neither against the rollout nor as its bake, however
+/// short it was.
 #[derive(Default)]
 struct Ears {
     unseen: BTreeSet<String>,
     troubled: Option<Duration>,
-    silent: BTreeSet<String>,
+    /// What is needed and cannot be read, with why.
+    lost: BTreeMap<String, String>,
     since: Option<Duration>,
     missed: Duration,
-    last: String,
+    /// The end of the last outage.
+    until: Duration,
 }
 
 /// Whether everything that is needed can be read.
 enum Deaf {
     No,
     Still,
-    TooLong(Failure),
+    TooLong(String),
 }
 
 /// Trouble of another stream within this time is the same trouble.
 const SAME: Duration = Duration::from_secs(8);
 
-/// What explains and never decides may be missing.
-const OPTIONAL: &str = "events";
-
 impl Ears {
     /// Trouble of the watch itself is talk: the verdict only ever comes from what was seen.
     fn tell(&mut self, report: &Reporter, at: Duration, fed: Fed) {
         match fed {
+            Fed::Lost { what, text, since } => {
+                self.lose(what, text, at.saturating_sub(since.elapsed()));
+            }
+            Fed::Found(what) => self.regain(&what, at),
             Fed::Trouble(text) => {
-                self.lose(&text, at);
                 if self.troubled.is_none_or(|before| at.saturating_sub(before) > SAME) {
                     self.troubled = Some(at);
                     report.say(Event::Watched { at, text });
                 }
             }
             Fed::Again(what) => {
-                self.regain(&what, at);
                 if self.troubled.take().is_some() {
                     report.say(Event::Watched { at, text: format!("{what} can be read again") });
                 }
@@ -268,36 +273,34 @@ impl Ears {
                     report.say(Event::NotSeen(unseen));
                 }
             }
-            Fed::Seen(_) | Fed::Ended(_) => {}
+            Fed::Seen(_) | Fed::Confirmed | Fed::Ended(_) => {}
         }
     }
 
-    fn lose(&mut self, text: &str, at: Duration) {
-        let what = text.split(" cannot be read").next().unwrap_or(text);
-        if what != OPTIONAL {
-            self.silent.insert(what.to_owned());
-            self.since.get_or_insert(at);
-            text.clone_into(&mut self.last);
-        }
+    /// It is known only now since when something was not heard: the fold's clock stands still until
+    /// the time that it was given too early has passed.
+    fn lose(&mut self, what: String, text: String, since: Duration) {
+        self.lost.insert(what, text);
+        // What was taken off already is not taken off again.
+        let since = since.max(self.until);
+        self.since = Some(self.since.map_or(since, |known| known.min(since)));
     }
 
     fn regain(&mut self, what: &str, at: Duration) {
-        self.silent.remove(what);
-        if self.silent.is_empty()
+        self.lost.remove(what);
+        if self.lost.is_empty()
             && let Some(since) = self.since.take()
         {
             self.missed += at.saturating_sub(since);
+            self.until = at;
         }
     }
 
     fn deaf(&self, at: Duration, longest: Duration) -> Deaf {
-        match self.since {
-            None => Deaf::No,
-            Some(since) if at.saturating_sub(since) < longest => Deaf::Still,
-            Some(_) => Deaf::TooLong(
-                Failure::new(Code::RunUnknown, "the cluster can no longer be read")
-                    .why(self.last.clone()),
-            ),
+        match (self.since, self.lost.values().next()) {
+            (Some(since), Some(_)) if at.saturating_sub(since) < longest => Deaf::Still,
+            (Some(_), Some(why)) => Deaf::TooLong(why.clone()),
+            _ => Deaf::No,
         }
     }
 
@@ -316,20 +319,52 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn lose(ears: &mut Ears, what: &str, since: u64) {
+        let text = format!("{what} cannot be read: connection refused");
+        ears.lose(what.into(), text, s(since));
+    }
+
     #[test]
     fn time_in_which_nothing_could_be_read_counts_for_nothing() {
         let mut ears = Ears::default();
-        ears.lose("events cannot be read since 10 s: connection refused", s(20));
-        assert_eq!(ears.heard(s(30)), s(30));
-        ears.lose("pods cannot be read since 10 s: connection refused", s(30));
-        ears.lose("deployments cannot be read since 10 s: connection refused", s(31));
+        lose(&mut ears, "pods", 30);
+        lose(&mut ears, "deployments", 31);
         assert!(matches!(ears.deaf(s(80), s(60)), Deaf::Still));
-        let Deaf::TooLong(failure) = ears.deaf(s(90), s(60)) else { panic!("still hopes") };
-        assert_eq!(failure.why, ["deployments cannot be read since 10 s: connection refused"]);
+        let Deaf::TooLong(why) = ears.deaf(s(90), s(60)) else { panic!("still hopes") };
+        assert_eq!(why, "deployments cannot be read: connection refused");
         ears.regain("pods", s(100));
         assert_eq!(ears.heard(s(110)), s(30));
         ears.regain("deployments", s(120));
         assert!(matches!(ears.deaf(s(121), s(60)), Deaf::No));
         assert_eq!(ears.heard(s(125)), s(35));
+    }
+
+    #[test]
+    fn an_outage_of_two_seconds_counts_for_nothing_too() {
+        let mut ears = Ears::default();
+        lose(&mut ears, "pods", 30);
+        assert_eq!(ears.heard(s(31)), s(30));
+        ears.regain("pods", s(32));
+        assert_eq!(ears.heard(s(33)), s(31));
+    }
+
+    #[test]
+    fn what_turns_out_to_have_been_dead_is_taken_off_afterwards() {
+        let mut ears = Ears::default();
+        assert_eq!(ears.heard(s(60)), s(60));
+        lose(&mut ears, "pods", 30);
+        assert_eq!(ears.heard(s(60)), s(30));
+        ears.regain("pods", s(60));
+        assert_eq!(ears.heard(s(61)), s(31));
+    }
+
+    #[test]
+    fn an_outage_within_an_earlier_one_is_not_counted_twice() {
+        let mut ears = Ears::default();
+        lose(&mut ears, "pods", 30);
+        ears.regain("pods", s(40));
+        lose(&mut ears, "replicasets", 35);
+        ears.regain("replicasets", s(45));
+        assert_eq!(ears.heard(s(50)), s(35));
     }
 }

@@ -70,6 +70,13 @@ impl Image {
         self.made().root
     }
 
+    /// The digests of its platforms' manifests, in their order.
+    #[must_use]
+    pub fn manifests(&self) -> Vec<String> {
+        let platforms = self.made().manifests.into_iter().take(self.platforms.len());
+        platforms.map(|(digest, ..)| digest).collect()
+    }
+
     /// Writes the image as an OCI layout into a folder, for a client to push.
     ///
     /// # Errors

@@ -189,6 +189,8 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.listener.abort();
+        // A task that still runs holds the state too, and a process that ends drops no task.
+        let _ = std::fs::remove_dir_all(self.state.folder.path());
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -23,6 +23,9 @@ use crate::names::RoleArn;
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// A renewal that did not work is tried again after this, while the old credentials last.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Credentials that were renewed because they were refused are not renewed for that again within
+/// this: what is refused so soon is not the session's fault.
+const TRUSTED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Where credentials come from.
 #[derive(Clone, Debug)]
@@ -97,6 +100,7 @@ struct Held {
     credentials: Option<Credentials>,
     refused: Option<Failure>,
     not_before: Option<SystemTime>,
+    distrusted: Option<Instant>,
 }
 
 /// What a provider is made with.
@@ -165,6 +169,29 @@ impl Provider {
         self.0.renewals.fetch_add(1, Ordering::Release);
         held.take(renewed, SystemTime::now())
     }
+
+    /// How often these credentials were renewed: what `distrust` takes to know which were meant.
+    pub(super) fn renewals(&self) -> u64 {
+        self.0.renewals.load(Ordering::Acquire)
+    }
+
+    /// The credentials of this renewal were refused before their stated end: others are taken at the
+    /// next use. False where there will be no others: keys of the inputs, and trouble that a renewal
+    /// has not ended a moment ago.
+    pub(super) async fn distrust(&self, seen: u64) -> bool {
+        if matches!(self.0.source, Source::Keys(_)) {
+            return false;
+        }
+        let mut held = self.0.held.lock().await;
+        if seen != self.renewals() {
+            return true;
+        }
+        if held.distrusted.is_some_and(|at| at.elapsed() < TRUSTED_FOR) {
+            return false;
+        }
+        *held = Held { distrusted: Some(Instant::now()), ..Held::default() };
+        true
+    }
 }
 
 impl Held {
@@ -182,7 +209,11 @@ impl Held {
     ) -> Result<Credentials, Failure> {
         match renewed {
             Ok(credentials) => {
-                *self = Self { credentials: Some(credentials.clone()), ..Self::default() };
+                *self = Self {
+                    credentials: Some(credentials.clone()),
+                    distrusted: self.distrusted,
+                    ..Self::default()
+                };
                 Ok(credentials)
             }
             Err(failure) => match &self.credentials {

@@ -12,7 +12,6 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Aws;
-use super::fault::Fault;
 use crate::error::{Code, Failure, Unseen};
 use crate::names::{ImageRef, Repository, Tag, nearest};
 
@@ -93,10 +92,9 @@ impl Aws {
     /// When AWS cannot be reached, does not know us, or does not answer.
     pub async fn repository(&self, repository: &Repository) -> Result<RepositoryState, Failure> {
         let request = self.0.ecr.describe_repositories().repository_names(repository.as_str());
-        let answer = match request.send().await {
+        let answer = match self.ask("ecr:DescribeRepositories", || request.clone().send()).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let fault = Fault::read("ecr:DescribeRepositories", &error);
+            Err(fault) => {
                 return match fault.code() {
                     "RepositoryNotFoundException" => Ok(RepositoryState::Missing),
                     _ if fault.is_denied() => {
@@ -130,13 +128,12 @@ impl Aws {
             .image_scanning_configuration(
                 ImageScanningConfiguration::builder().scan_on_push(true).build(),
             );
-        match request.send().await {
+        match self.ask("ecr:CreateRepository", || request.clone().send()).await {
             Ok(answer) => match answer.repository {
                 Some(described) => found(&described),
                 None => Err(unclear("ecr:CreateRepository", "the answer names no repository")),
             },
-            Err(error) => {
-                let fault = Fault::read("ecr:CreateRepository", &error);
+            Err(fault) => {
                 if fault.code() == "RepositoryAlreadyExistsException"
                     && let RepositoryState::Found(theirs) = self.repository(repository).await?
                 {
@@ -153,9 +150,8 @@ impl Aws {
     /// When they may not be listed.
     pub async fn repositories(&self) -> Result<Vec<Repository>, Unseen> {
         let request = self.0.ecr.describe_repositories().max_results(1000);
-        let answer = request.send().await;
-        let answer = answer
-            .map_err(|e| Fault::read("ecr:DescribeRepositories", &e).unseen("repositories"))?;
+        let answer = self.ask("ecr:DescribeRepositories", || request.clone().send()).await;
+        let answer = answer.map_err(|fault| fault.unseen("repositories"))?;
         let names = answer.repositories.unwrap_or_default();
         Ok(names.iter().filter_map(|d| d.repository_name()?.parse().ok()).collect())
     }
@@ -171,9 +167,8 @@ impl Aws {
     /// When it is not given.
     pub async fn registry_login(&self) -> Result<RegistryLogin, Failure> {
         let action = "ecr:GetAuthorizationToken";
-        let answer = self.0.ecr.get_authorization_token().send().await;
-        let answer =
-            answer.map_err(|e| Fault::read(action, &e).failure(&self.ecr_place("*".into())))?;
+        let answer = self.ask(action, || self.0.ecr.get_authorization_token().send()).await;
+        let answer = answer.map_err(|fault| fault.failure(&self.ecr_place("*".into())))?;
         let given = answer.authorization_data.unwrap_or_default().into_iter().next();
         let given = given.ok_or_else(|| unclear(action, "the answer holds no token"))?;
         let (Some(token), Some(endpoint)) = (given.authorization_token(), given.proxy_endpoint())

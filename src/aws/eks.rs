@@ -12,7 +12,6 @@ use base64::prelude::BASE64_STANDARD;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::fault::Fault;
 use super::{Aws, arn};
 use crate::error::{Code, Failure, Unseen};
 use crate::names::{Account, Cluster, Platform, nearest};
@@ -91,11 +90,10 @@ impl Aws {
     /// # Errors
     /// When it is missing (with near names), may not be described, or is not active.
     pub async fn cluster(&self, cluster: &Cluster) -> Result<ClusterInfo, Failure> {
-        let answer = self.0.eks.describe_cluster().name(cluster.as_str()).send().await;
-        match answer {
+        let request = self.0.eks.describe_cluster().name(cluster.as_str());
+        match self.ask("eks:DescribeCluster", || request.clone().send()).await {
             Ok(answer) => usable(cluster, answer.cluster),
-            Err(error) => {
-                let fault = Fault::read("eks:DescribeCluster", &error);
+            Err(fault) => {
                 if fault.code() == "ResourceNotFoundException" {
                     let region = self.region().as_str();
                     return Err(missing(cluster, region, &self.clusters().await));
@@ -110,9 +108,9 @@ impl Aws {
     /// # Errors
     /// When they may not be listed.
     pub async fn clusters(&self) -> Result<Vec<String>, Unseen> {
-        let pages = self.0.eks.list_clusters().into_paginator().items().send();
-        let names = pages.collect::<Result<Vec<_>, _>>().await;
-        names.map_err(|e| Fault::read("eks:ListClusters", &e).unseen("clusters"))
+        let request = self.0.eks.list_clusters();
+        let pages = || request.clone().into_paginator().items().send().collect();
+        self.ask("eks:ListClusters", pages).await.map_err(|fault| fault.unseen("clusters"))
     }
 
     /// The managed node groups of the cluster.
@@ -121,9 +119,10 @@ impl Aws {
     /// When they may not be listed or described.
     pub async fn node_groups(&self, cluster: &Cluster) -> Result<Vec<NodeGroup>, Unseen> {
         let request = self.0.eks.list_nodegroups().cluster_name(cluster.as_str());
-        let names = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        let names =
-            names.map_err(|e| Fault::read("eks:ListNodegroups", &e).unseen("node groups"))?;
+        let pages =
+            || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        let names = self.ask("eks:ListNodegroups", pages).await;
+        let names = names.map_err(|fault| fault.unseen("node groups"))?;
         let groups = stream::iter(names.into_iter().map(|name| self.node_group(cluster, name)));
         let groups: Vec<Option<NodeGroup>> = groups.buffered(AT_ONCE).try_collect().await?;
         Ok(groups.into_iter().flatten().collect())
@@ -137,12 +136,10 @@ impl Aws {
     ) -> Result<Option<NodeGroup>, Unseen> {
         let request =
             self.0.eks.describe_nodegroup().cluster_name(cluster.as_str()).nodegroup_name(&name);
-        match request.send().await {
+        match self.ask("eks:DescribeNodegroup", || request.clone().send()).await {
             Ok(answer) => Ok(answer.nodegroup.map(|group| node_group(name, group))),
-            Err(error) => match Fault::read("eks:DescribeNodegroup", &error) {
-                fault if fault.code() == "ResourceNotFoundException" => Ok(None),
-                fault => Err(fault.unseen("node groups")),
-            },
+            Err(fault) if fault.code() == "ResourceNotFoundException" => Ok(None),
+            Err(fault) => Err(fault.unseen("node groups")),
         }
     }
 
@@ -176,15 +173,13 @@ impl Aws {
     ) -> Result<Option<Vec<String>>, Unseen> {
         let request = self.0.eks.describe_access_entry();
         let request = request.cluster_name(cluster.as_str()).principal_arn(principal);
-        match request.send().await {
+        match self.ask("eks:DescribeAccessEntry", || request.clone().send()).await {
             Ok(answer) => {
                 let entry = answer.access_entry;
                 Ok(Some(entry.and_then(|entry| entry.kubernetes_groups).unwrap_or_default()))
             }
-            Err(error) => match Fault::read("eks:DescribeAccessEntry", &error) {
-                fault if fault.code() == "ResourceNotFoundException" => Ok(None),
-                fault => Err(fault.unseen("access entries")),
-            },
+            Err(fault) if fault.code() == "ResourceNotFoundException" => Ok(None),
+            Err(fault) => Err(fault.unseen("access entries")),
         }
     }
 
@@ -194,9 +189,10 @@ impl Aws {
         principal: &str,
     ) -> Result<Option<String>, Unseen> {
         let request = self.0.eks.list_access_entries().cluster_name(cluster.as_str());
-        let entries = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        let entries = entries
-            .map_err(|e| Fault::read("eks:ListAccessEntries", &e).unseen("access entries"))?;
+        let pages =
+            || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        let entries = self.ask("eks:ListAccessEntries", pages).await;
+        let entries = entries.map_err(|fault| fault.unseen("access entries"))?;
         Ok(entries.into_iter().find(|entry| arn::same_role(entry, principal)))
     }
 }

@@ -114,6 +114,17 @@ impl Fault {
         matches!(&self.kind, Kind::Answered(answer) if answer.cause() == Cause::Denied)
     }
 
+    /// Whether AWS no longer takes the session that signed the request.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(
+            self.code(),
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+        )
+    }
+
     /// An optional thing that could not be seen.
     pub(super) fn unseen(&self, what: &str) -> Unseen {
         let because = match &self.kind {
@@ -137,6 +148,7 @@ impl Fault {
                 Cause::Clock => self.clock(answer),
                 Cause::Expired => self.expired(answer, place),
                 Cause::Key => self.key(answer, place),
+                Cause::Region => self.region(answer, place),
                 Cause::Denied => self.denied(answer, place),
                 Cause::Throttled => self.throttled(answer, place),
                 Cause::Other => self.other(answer, place),
@@ -177,9 +189,15 @@ impl Fault {
             How::SessionKeys => "the AWS session of these keys has ended",
             _ => "the AWS session has ended",
         };
-        Failure::new(Code::AwsExpired, what)
-            .why(self.said(answer))
-            .next("take fresh keys right before this step, or `role-to-assume` alone: slipway renews that by itself")
+        let next = match &place.how {
+            How::Oidc | How::Role(_) => {
+                "run the job again: the session that slipway took instead was refused as well"
+            }
+            _ => {
+                "take fresh keys right before this step, or `role-to-assume` alone: slipway renews that by itself"
+            }
+        };
+        Failure::new(Code::AwsExpired, what).why(self.said(answer)).next(next)
     }
 
     fn key(&self, answer: &Answer, place: &Place) -> Failure {
@@ -190,6 +208,8 @@ impl Fault {
             "the access key cannot be used as it is written"
         } else if place.how == How::SessionKeys {
             "AWS does not know these temporary keys"
+        } else if matches!(place.how, How::Oidc | How::Role(_)) {
+            "AWS does not know the session that it gave"
         } else {
             "AWS does not know the access key"
         };
@@ -197,11 +217,21 @@ impl Fault {
             How::SessionKeys => {
                 "set `aws-access-key-id`, `aws-secret-access-key` and `aws-session-token` from one answer of STS"
             }
+            How::Oidc | How::Role(_) => {
+                "run the job again; if it stays, see that one region and endpoint is meant: `aws-region`"
+            }
             _ => {
                 "set both `aws-access-key-id` and `aws-secret-access-key` again, without spaces or line ends; no stored key: `role-to-assume`"
             }
         };
         Failure::new(Code::AwsKey, what).why(self.said(answer)).next(next)
+    }
+
+    fn region(&self, answer: &Answer, place: &Place) -> Failure {
+        let Place { host, region, .. } = place;
+        Failure::new(Code::InputInvalid, format!("`aws-region` is `{region}`, which is not where {host} is"))
+            .why(self.said(answer))
+            .next("set `aws-region` to the region of the repository and the cluster, or mend the AWS_ENDPOINT_URL that is set")
     }
 
     fn denied(&self, answer: &Answer, place: &Place) -> Failure {
@@ -247,6 +277,7 @@ enum Cause {
     Clock,
     Expired,
     Key,
+    Region,
     Denied,
     Throttled,
     Other,
@@ -260,9 +291,12 @@ impl Answer {
         );
         let dated = self.message.contains("Signature expired")
             || self.message.contains("Signature not yet current");
+        // Said of the signature, but about the place that it was made for.
+        let elsewhere = self.message.to_ascii_lowercase().contains("scoped to a valid region");
         let far = self.ahead.is_some_and(|s| s.abs() >= 240);
         match self.code.as_str() {
             "RequestTimeTooSkewed" | "RequestExpired" | "SignatureExpired" => Cause::Clock,
+            _ if signature && elsewhere => Cause::Region,
             _ if signature && (dated || far) => Cause::Clock,
             "ExpiredToken" | "ExpiredTokenException" => Cause::Expired,
             "InvalidClientTokenId"

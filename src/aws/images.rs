@@ -128,7 +128,7 @@ impl Aws {
             .repository_name(repository.as_str())
             .set_image_ids(Some(ids))
             .set_accepted_media_types(Some(ACCEPTED.map(ToOwned::to_owned).to_vec()));
-        let answer = request.send().await.map_err(|e| Fault::read("ecr:BatchGetImage", &e))?;
+        let answer = self.ask("ecr:BatchGetImage", || request.clone().send()).await?;
         Ok((answer.images.unwrap_or_default(), answer.failures.unwrap_or_default()))
     }
 }

@@ -5,6 +5,7 @@
 //! Leans on the AWS SDKs over one rustls client; every error leaves as a `Failure` (see `fault`).
 
 mod arn;
+mod ask;
 mod clock;
 mod credentials;
 mod ecr;
@@ -120,10 +121,11 @@ impl Aws {
         let shared = sdk_config(&region, wire::client(&connector), &clock);
         let sts_base = endpoints.sts.clone().unwrap_or_else(|| sts_url(&region));
         let sts = |provider: Option<Provider>| {
-            let mut config = aws_sdk_sts::config::Builder::from(&shared.signing(provider));
+            let mut config = aws_sdk_sts::config::Builder::from(&shared.signing(provider.clone()));
             config.set_endpoint_url(endpoints.sts.clone());
             config.push_interceptor(shared.clock());
             sts::Asker {
+                base: provider,
                 client: aws_sdk_sts::Client::from_conf(config.build()),
                 host: host_of(&sts_base),
                 region: region.to_string(),

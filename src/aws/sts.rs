@@ -10,6 +10,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
+use super::ask::ask;
+use super::credentials::Provider;
 use super::fault::{Fault, Place};
 use super::oidc::{Claims, Door};
 use super::{Aws, RunName, Secrets, arn};
@@ -66,10 +68,10 @@ impl Aws {
     /// Whatever is wrong with the identity: it is the first thing to ask.
     pub async fn caller(&self) -> Result<Caller, Failure> {
         let asker = &self.0.sts;
-        let answer = asker.client.get_caller_identity().send().await;
-        let answer = answer.map_err(|e| {
-            Fault::read("sts:GetCallerIdentity", &e).failure(&asker.place("*", self.how()))
-        })?;
+        let answer = self
+            .ask("sts:GetCallerIdentity", || asker.client.get_caller_identity().send())
+            .await
+            .map_err(|fault| fault.failure(&asker.place("*", self.how())))?;
         let (Some(arn), Some(Ok(account))) =
             (answer.arn, answer.account.map(|a| a.parse::<Account>()))
         else {
@@ -101,6 +103,8 @@ impl Aws {
 /// An STS client and where it asks.
 #[derive(Clone)]
 pub(super) struct Asker {
+    /// Whose credentials sign; nobody's where none are needed.
+    pub(super) base: Option<Provider>,
     pub(super) client: aws_sdk_sts::Client,
     pub(super) host: String,
     pub(super) region: String,
@@ -170,15 +174,16 @@ impl Exchange {
             .assume_role()
             .role_arn(self.role.as_str())
             .role_session_name(self.session.as_str());
-        match request.send().await {
+        let action = "sts:AssumeRole";
+        let answer = match &self.asker.base {
+            // Boxed, because a base may have a base of its own.
+            Some(base) => Box::pin(ask(base, action, || request.clone().send())).await,
+            None => request.send().await.map_err(|error| Fault::read(action, &error)),
+        };
+        match answer {
             Ok(answer) => self.credentials(answer.credentials),
-            Err(error) => {
-                let fault = Fault::read("sts:AssumeRole", &error);
-                if fault.is_denied() {
-                    return Err(self.not_assumed(&fault));
-                }
-                Err(fault.failure(&self.asker.place(self.role.as_str(), how.clone())))
-            }
+            Err(fault) if fault.is_denied() => Err(self.not_assumed(&fault)),
+            Err(fault) => Err(fault.failure(&self.asker.place(self.role.as_str(), how.clone()))),
         }
     }
 

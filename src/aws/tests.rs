@@ -2,6 +2,7 @@
 
 mod ecr;
 mod eks;
+mod ended;
 mod server;
 
 use std::sync::Mutex;

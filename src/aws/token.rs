@@ -34,6 +34,23 @@ pub struct EksToken {
 }
 
 impl Aws {
+    /// Mints a token after the cluster refused the last: a session can be ended before its time, so
+    /// it is renewed first. Keys that cannot be renewed are asked about, since STS says what the
+    /// cluster's 401 does not.
+    ///
+    /// # Errors
+    /// When the credentials have ended, or others are refused.
+    pub async fn eks_token_after_401(&self, cluster: &Cluster) -> Result<EksToken, Failure> {
+        let provider = &self.0.provider;
+        if !provider.distrust(provider.renewals()).await
+            && let Err(failure) = self.caller().await
+            && matches!(failure.code, Code::AwsExpired | Code::AwsKey)
+        {
+            return Err(failure);
+        }
+        self.eks_token(cluster).await
+    }
+
     /// Mints a token for this cluster; local, but for credentials that must be renewed first.
     ///
     /// # Errors

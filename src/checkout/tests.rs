@@ -48,7 +48,7 @@ fn sha(text: &str) -> CommitSha {
 fn head_is_read_from_below_the_root() {
     let (_dir, at) = repository();
     git(&at, &["remote", "add", "origin", "https://github.com/acme/shop.git"]);
-    let read = read(&at.join("app")).unwrap();
+    let read = read(&at.join("app"), Seat::Step).unwrap();
     assert_eq!(read.head.as_str(), git(&at, &["rev-parse", "HEAD"]));
     assert_eq!(read.branch.as_deref(), Some("main"));
     assert_eq!(read.dirty, Dirty::Clean);
@@ -62,7 +62,7 @@ fn a_detached_head_packed_away_is_read() {
     git(&at, &["checkout", "-q", "--detach", "v1"]);
     git(&at, &["gc", "-q"]);
     git(&at, &["pack-refs", "--all"]);
-    let read = read(&at).unwrap();
+    let read = read(&at, Seat::Step).unwrap();
     assert_eq!(read.head.as_str(), git(&at, &["rev-parse", "HEAD"]));
     assert_eq!((read.branch, read.dirty), (None, Dirty::Clean));
 }
@@ -71,7 +71,7 @@ fn a_detached_head_packed_away_is_read() {
 fn a_branch_that_is_packed_is_read() {
     let (_dir, at) = repository();
     git(&at, &["pack-refs", "--all"]);
-    assert_eq!(read(&at).unwrap().head.as_str(), git(&at, &["rev-parse", "HEAD"]));
+    assert_eq!(read(&at, Seat::Step).unwrap().head.as_str(), git(&at, &["rev-parse", "HEAD"]));
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn a_linked_worktree_has_its_own_head() {
     git(&at, &["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]);
     std::fs::write(linked.join("Dockerfile"), "FROM other\n").unwrap();
     git(&linked, &["commit", "-qam", "two"]);
-    let side = read(&linked).unwrap();
+    let side = read(&linked, Seat::Step).unwrap();
     assert_eq!(side.head.as_str(), git(&linked, &["rev-parse", "HEAD"]));
     assert_eq!(side.branch.as_deref(), Some("side"));
-    assert_ne!(side.head, read(&at).unwrap().head);
+    assert_ne!(side.head, read(&at, Seat::Step).unwrap().head);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_shallow_clone_is_read() {
     let clone = at.with_file_name("clone");
     let from = format!("file://{}", at.display());
     git(&at, &["clone", "-q", "--depth", "1", &from, clone.to_str().unwrap()]);
-    let cloned = read(&clone).unwrap();
+    let cloned = read(&clone, Seat::Step).unwrap();
     assert_eq!(cloned.head.as_str(), git(&at, &["rev-parse", "HEAD"]));
     assert_eq!((cloned.dirty, cloned.origin), (Dirty::Clean, None));
 }
@@ -103,13 +103,16 @@ fn a_shallow_clone_is_read() {
 fn changed_staged_and_deleted_files_are_dirty_and_untracked_ones_are_not() {
     let (_dir, at) = repository();
     std::fs::write(at.join("new.txt"), "new").unwrap();
-    assert_eq!(read(&at).unwrap().dirty, Dirty::Clean);
+    assert_eq!(read(&at, Seat::Step).unwrap().dirty, Dirty::Clean);
     std::fs::write(at.join("Dockerfile"), "FROM busybox\n").unwrap();
-    assert_eq!(read(&at.join("app")).unwrap().dirty, Dirty::Changed(vec!["Dockerfile".into()]));
+    assert_eq!(
+        read(&at.join("app"), Seat::Step).unwrap().dirty,
+        Dirty::Changed(vec!["Dockerfile".into()])
+    );
     git(&at, &["add", "new.txt"]);
     std::fs::remove_file(at.join("app/main.rs")).unwrap();
     let all = ["Dockerfile", "app/main.rs", "new.txt"].map(ToOwned::to_owned).to_vec();
-    assert_eq!(read(&at).unwrap().dirty, Dirty::Changed(all));
+    assert_eq!(read(&at, Seat::Step).unwrap().dirty, Dirty::Changed(all));
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn no_filter_of_the_repository_is_run() {
         git(&at, &["config", key, &command]);
     }
     std::fs::write(at.join("a.bin"), "other").unwrap();
-    let read = read(&at).unwrap();
+    let read = read(&at, Seat::Step).unwrap();
     assert!(!mark.exists());
     let why = "`a.bin` goes through a filter, which is not run";
     assert_eq!(read.dirty, Dirty::NotChecked(why.into()));
@@ -136,7 +139,7 @@ fn a_bare_repository_has_a_commit_and_no_files() {
     let (_dir, at) = repository();
     let bare = at.with_file_name("bare.git");
     git(&at, &["clone", "-q", "--bare", at.to_str().unwrap(), bare.to_str().unwrap()]);
-    let read = read(&bare).unwrap();
+    let read = read(&bare, Seat::Step).unwrap();
     assert_eq!(read.head.as_str(), git(&at, &["rev-parse", "HEAD"]));
     assert_eq!(read.dirty, Dirty::NotChecked("a bare repository has no files".into()));
 }
@@ -145,18 +148,18 @@ fn a_bare_repository_has_a_commit_and_no_files() {
 fn where_no_commit_is_the_way_to_one_is_told() {
     let dir = TempDir::new().unwrap();
     let at = dir.path();
-    assert_snapshot!(told(&read(at).unwrap_err(), at), @"
+    assert_snapshot!(told(&read(at, Seat::Step).unwrap_err(), at), @"
     SW-COMMIT-MISSING: no commit is checked out in `@@AT@@`
      why: no repository there or above
      next: run actions/checkout before this step, or set `commit`
     ");
-    assert_snapshot!(told(&read(&at.join("nowhere")).unwrap_err(), at), @"
+    assert_snapshot!(told(&read(&at.join("nowhere"), Seat::Step).unwrap_err(), at), @"
     SW-COMMIT-MISSING: no commit is checked out in `@@AT@@/nowhere`
      why: there is no such directory
      next: set `context` to the directory that the Dockerfile builds in
     ");
     git(at, &["init", "-q"]);
-    assert_snapshot!(told(&read(at).unwrap_err(), at), @"
+    assert_snapshot!(told(&read(at, Seat::Step).unwrap_err(), at), @"
     SW-COMMIT-MISSING: no commit is checked out in `@@AT@@`
      why: branch `main` has no commit yet
      next: commit first, or set `commit`
@@ -167,11 +170,11 @@ fn where_no_commit_is_the_way_to_one_is_told() {
 fn a_corrupt_repository_is_not_taken_for_none() {
     let (_dir, at) = repository();
     std::fs::write(at.join(".git/refs/heads/main"), "not a commit\n").unwrap();
-    let failure = read(&at).unwrap_err();
+    let failure = read(&at, Seat::Step).unwrap_err();
     assert_eq!(failure.code, Code::CommitMissing);
     assert_eq!(failure.what, format!("the repository of `{}` cannot be read", at.display()));
     std::fs::write(at.join(".git/refs/heads/main"), format!("{MAIN}\n")).unwrap();
-    let failure = read(&at).unwrap_err();
+    let failure = read(&at, Seat::Step).unwrap_err();
     assert_eq!(failure.what, format!("the repository of `{}` cannot be read", at.display()));
 }
 

@@ -66,6 +66,8 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
                 .next("slipway sandbox 4566")
         })?),
     };
+    // Heard before there is anything to clean up.
+    let cancel = cancel::of_this_process().map_err(|error| not_started(&error))?;
     let scene = stories::Scene;
     let world = scene.world();
     let sandbox = match port {
@@ -89,7 +91,6 @@ async fn stay(words: &[String], voice: Voice) -> Result<u8, Failure> {
     text.push_str(&format!("export KUBECONFIG='{}'\n", kubeconfig.display()));
     text.push_str(&examples(&image, &broken));
     let _ = voice.data(&text);
-    let cancel = cancel::of_this_process().map_err(|error| not_started(&error))?;
     cancel.raised().await;
     Ok(0)
 }

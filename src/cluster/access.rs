@@ -21,8 +21,17 @@ pub struct EksToken {
     pub valid_for: Duration,
 }
 
+/// Why a token is minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mint {
+    /// There is none yet, or it runs out.
+    Due,
+    /// The cluster answered 401 to one that should have been good.
+    Refused,
+}
+
 /// Mints a token: called before the first request, before one runs out, and once after a 401.
-pub type Token = Arc<dyn Fn() -> BoxFuture<'static, Result<EksToken, Failure>> + Send + Sync>;
+pub type Token = Arc<dyn Fn(Mint) -> BoxFuture<'static, Result<EksToken, Failure>> + Send + Sync>;
 
 /// Where a cluster is and who is asking.
 #[derive(Clone)]
@@ -76,7 +85,7 @@ pub struct Pace {
     pub longest_wait: Duration,
     /// After this the server ends a watch by itself, and it is opened again.
     pub watch: Duration,
-    /// A watch that says nothing for this long is taken for dead: longer than `watch`.
+    /// A watch that says nothing for this long may be quiet or dead: a list shows which.
     pub idle: Duration,
     /// A watch that cannot be read for this long is said to be in trouble, and again each time it has passed.
     pub trouble: Duration,
@@ -91,7 +100,7 @@ impl Default for Pace {
             first_wait: Duration::from_millis(300),
             longest_wait: Duration::from_secs(8),
             watch: Duration::from_secs(60),
-            idle: Duration::from_secs(65),
+            idle: Duration::from_secs(30),
             trouble: Duration::from_secs(10),
         }
     }

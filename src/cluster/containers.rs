@@ -61,17 +61,28 @@ fn is_ecr(host: &str) -> bool {
         && aws.iter().any(|end| host.ends_with(end))
 }
 
+/// No container of that name, for those who only look at it.
+///
+/// # Errors
+/// There is none: those that are there, and which was probably meant.
+pub fn named<'a>(live: &'a Live, name: &Container) -> Result<&'a LiveContainer, Failure> {
+    live.container(name.as_str()).ok_or_else(|| unknown(live, name.as_str()))
+}
+
 /// No container of that name.
 pub(super) fn unknown(live: &Live, name: &str) -> Failure {
     let failure = Failure::new(
         Code::WorkloadContainer,
         format!("`{}` has no container `{name}`", live.path()),
     );
-    let names: Vec<String> = live.containers.iter().map(|c| c.name.clone()).collect();
-    listed(live, failure).next(format!(
-        "`container: {}`",
-        nearest(name, names.iter().map(String::as_str)).unwrap_or("NAME")
-    ))
+    let failure = listed(live, failure);
+    let main: Vec<_> = live.containers.iter().filter(|c| !c.init).collect();
+    let near = nearest(name, live.containers.iter().map(|c| c.name.as_str()));
+    match (near, main.as_slice()) {
+        (Some(near), _) => failure.next(format!("set `container: {near}`")),
+        (None, [only]) => failure.next(format!("set `container: {}`", only.name)),
+        _ => failure.next("set `container` to one of these"),
+    }
 }
 
 fn nothing(live: &Live, registry: &str, repository: &Repository) -> Failure {

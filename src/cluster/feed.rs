@@ -4,21 +4,19 @@
 //! It only reports. It survives cut and garbled streams, expired tokens and old resource versions;
 //! dropping it ends every request.
 
-use std::collections::BTreeSet;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
-use futures_util::Stream;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Resource;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::error::{Failure, Unseen};
 use crate::rollout::Seen;
 
+use super::fed::{Fed, Said};
 use super::follow::{Follow, Source};
 use super::rights::{WATCH_DEPLOYMENTS, WATCH_EVENTS, WATCH_PODS, WATCH_REPLICA_SETS};
 use super::{Cluster, Live};
@@ -26,25 +24,16 @@ use super::{Cluster, Live};
 /// What may be said and not yet heard, before reading waits: a rollout of hundreds of pods.
 const UNHEARD: usize = 512;
 
-/// One thing that the feed says.
-#[derive(Clone, Debug)]
-pub enum Fed {
-    /// The API server said something.
-    Seen(Seen),
-    /// Something cannot be read for a while: "pods cannot be read since 12 s: connection refused". It goes on trying.
-    Trouble(String),
-    /// After trouble, it can be read again: "pods".
-    Again(String),
-    /// Something optional cannot be read at all; the rest goes on.
-    Unseen(Unseen),
-    /// Something needed can no longer be read, and trying again is useless: 401 twice, 403.
-    Ended(Failure),
-}
+/// What a rollout cannot be judged without.
+const NEEDED: usize = 3;
 
 /// The stream of a rollout. Dropping it ends its requests.
 #[derive(Debug)]
 pub struct Feed {
-    said: mpsc::Receiver<Fed>,
+    said: mpsc::Receiver<Said>,
+    asks: watch::Sender<u64>,
+    /// Up to which ask each kind was read anew.
+    read: BTreeMap<&'static str, u64>,
     // Held for its drop, which ends them.
     _follows: JoinSet<()>,
 }
@@ -52,14 +41,25 @@ pub struct Feed {
 impl Feed {
     /// The next thing that was said; `None` when every watch has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Fed> {
-        self.said.recv().await
+        loop {
+            match self.said.recv().await? {
+                Said::Fed(fed) => return Some(fed),
+                Said::Read(what, ask) => {
+                    self.read.insert(what, ask);
+                    let newest = *self.asks.borrow();
+                    let all = self.read.len() == NEEDED && self.read.values().all(|a| *a == newest);
+                    if all && newest > 0 {
+                        return Some(Fed::Confirmed);
+                    }
+                }
+            }
+        }
     }
-}
 
-impl Stream for Feed {
-    type Item = Fed;
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Fed>> {
-        self.said.poll_recv(context)
+    /// Asks that everything needed is read anew, whatever its streams say: [`Fed::Confirmed`] is the
+    /// answer to the newest ask.
+    pub fn ask(&mut self) {
+        self.asks.send_modify(|ask| *ask += 1);
     }
 }
 
@@ -69,11 +69,13 @@ impl Cluster {
     pub fn watch(&self, patched: &Deployment) -> Feed {
         let live = Live::of(patched.clone());
         let (to, said) = mpsc::channel(UNHEARD);
+        let (asks, asked) = watch::channel(0);
+        let to = To { said: to, asked };
         let mut follows = JoinSet::new();
+        let from = Some(live.resource_version.clone()).filter(|version| !version.is_empty());
         let mut workload = self.follow(workload(&live), &to);
-        workload.known = BTreeSet::from([live.uid.clone()]);
-        workload.version =
-            Some(live.resource_version.clone()).filter(|version| !version.is_empty());
+        workload.known = BTreeMap::from([(live.uid.clone(), live.resource_version.clone())]);
+        workload.version.clone_from(&from);
         follows.spawn(workload.run());
         follows.spawn(self.follow(replica_sets(&live), &to).run());
         follows.spawn(self.follow(pods(&live), &to).run());
@@ -81,20 +83,30 @@ impl Cluster {
         // What an autoscaler and a kubelet do on purpose are ordinary events. Only those from the
         // PATCH on can say anything, so that a busy namespace's old ones are never listed.
         let mut ordinary = self.follow(events(&live, "type=Normal"), &to);
-        ordinary.version =
-            Some(live.resource_version.clone()).filter(|version| !version.is_empty());
+        ordinary.version = from;
         follows.spawn(ordinary.run());
-        Feed { said, _follows: follows }
+        Feed { said, asks, read: BTreeMap::new(), _follows: follows }
     }
 
-    fn follow<K: Clone + DeserializeOwned>(
-        &self,
-        source: Source<K>,
-        to: &mpsc::Sender<Fed>,
-    ) -> Follow<K> {
-        let known = BTreeSet::new();
-        Follow { cluster: self.clone(), source, said: to.clone(), version: None, known }
+    fn follow<K: Clone + DeserializeOwned>(&self, source: Source<K>, to: &To) -> Follow<K> {
+        Follow {
+            cluster: self.clone(),
+            source,
+            said: to.said.clone(),
+            asked: to.asked.clone(),
+            version: None,
+            known: BTreeMap::new(),
+            heard: Instant::now(),
+            answered: 0,
+            doubted: None,
+        }
     }
+}
+
+/// Where those who follow say what they hear, and hear what is asked.
+struct To {
+    said: mpsc::Sender<Said>,
+    asked: watch::Receiver<u64>,
 }
 
 fn workload(live: &Live) -> Source<Deployment> {

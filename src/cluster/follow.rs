@@ -2,9 +2,10 @@
 //!
 //! An own loop over the raw watch, not `kube::runtime::watcher`: it starts from the answer of the PATCH
 //! without a list, tells what vanished between two lists, reads a garbled line again instead of
-//! losing it, and knows which trouble is final.
+//! losing it, and knows which trouble is final. Nor does it take silence for quiet: a connection that
+//! something on the way forgot says nothing for ever, so that a silent stream is checked by a list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -13,12 +14,13 @@ use kube::core::{Status, request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc::Sender, watch};
 
+use crate::error::Code;
 use crate::rollout::Seen;
 
-use super::feed::Fed;
-use super::lines::Lines;
+use super::fed::{Fed, Said};
+use super::lines::{Lines, Next};
 use super::reads::built;
 use super::rights::Right;
 use super::wire::Repeat;
@@ -44,11 +46,19 @@ pub(super) struct Source<K> {
 pub(super) struct Follow<K> {
     pub(super) cluster: Cluster,
     pub(super) source: Source<K>,
-    pub(super) said: Sender<Fed>,
+    pub(super) said: Sender<Said>,
+    /// How often somebody asked that it is read anew.
+    pub(super) asked: watch::Receiver<u64>,
     /// Where the next watch starts; without it there is a list first.
     pub(super) version: Option<String>,
-    /// The uids that were told and are not gone.
-    pub(super) known: BTreeSet<String>,
+    /// The uids that were told and are not gone, with the version that was told.
+    pub(super) known: BTreeMap<String, String>,
+    /// When the server was surely heard the last time.
+    pub(super) heard: Instant,
+    /// The ask that was answered last.
+    pub(super) answered: u64,
+    /// Since when the stream may have been dead, if its silence is why there is a list now.
+    pub(super) doubted: Option<Instant>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +77,8 @@ enum Round {
     Over,
     /// The version is too old: list again.
     Stale,
+    /// It was silent for long, or somebody asks: only a list shows whether it was quiet or dead.
+    Doubted,
     /// It could not be read, and how long the server asks to wait.
     Wrong(Wrong, Option<Duration>),
     /// Nobody listens any more.
@@ -95,18 +107,32 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
             let moved = self.version != before;
             match round {
                 Round::Unheard => return,
-                Round::Over => health.over(moved),
+                Round::Over => {
+                    self.heard = Instant::now();
+                    health.over(moved);
+                }
+                Round::Doubted => {
+                    self.version = None;
+                    health.over(true);
+                }
                 Round::Stale => {
                     self.version = None;
                     health.over(false);
                 }
                 Round::Wrong(wrong, asked) => {
-                    // The same line twice: only a list can tell what it said.
-                    if matches!(wrong, Wrong::Garbled(_)) && !moved && health.is_down() {
+                    // A line is read again, and only a list can tell what one that stays garbled said.
+                    // After everything else a list shows what was missed, if it is needed.
+                    let garbled = matches!(wrong, Wrong::Garbled(_));
+                    let twice = garbled && !moved && health.is_down();
+                    if twice || !(garbled || self.source.optional) {
                         self.version = None;
                     }
                     if health.is_final(&wrong) {
                         self.end(wrong).await;
+                        return;
+                    }
+                    // One garbled line is read again at once, which is no outage.
+                    if (twice || !garbled) && self.lose(&wrong, &mut health).await.is_err() {
                         return;
                     }
                     if self.complain(&wrong, &mut health, asked).await.is_err() {
@@ -126,9 +152,10 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
     }
 
     async fn list_and_watch(&mut self, health: &mut Patience) -> Result<(), Round> {
+        let listed = self.version.is_none();
         let version = match self.version.clone() {
             Some(version) => version,
-            None => self.relist().await?,
+            None => self.relist(health).await?,
         };
         let source = &self.source;
         let pace = self.cluster.wire.access.pace;
@@ -143,18 +170,44 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
         let body = opened.map_err(|(wrong, asked)| {
             if is_stale(&wrong) { Round::Stale } else { Round::Wrong(wrong, asked) }
         })?;
-        let mut lines = Lines::of(body, pace.idle);
-        while let Some(line) = lines.next().await? {
-            self.line(&line).await?;
+        self.heard = Instant::now();
+        if listed {
+            // All that was missed was told, and the next will be heard.
             self.recovered(health).await?;
         }
+        self.listen(Lines::of(body, pace.idle), health).await?;
         // A stream that was opened and ended by itself is well, even if nothing was said in it.
         self.recovered(health).await?;
         Ok(())
     }
 
-    /// Lists, tells what vanished, then what is there.
-    async fn relist(&mut self) -> Result<String, Round> {
+    async fn listen(&mut self, mut lines: Lines, health: &mut Patience) -> Result<(), Round> {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = lines.next() => next?,
+                Ok(()) = self.asked.changed(), if !self.source.optional => return Err(Round::Doubted),
+            };
+            match next {
+                Next::Line(line) => {
+                    self.line(&line).await?;
+                    self.heard = Instant::now();
+                    self.recovered(health).await?;
+                }
+                Next::End => return Ok(()),
+                // Nothing is missed but words: it is opened again from where it was.
+                Next::Silence if self.source.optional => return Ok(()),
+                Next::Silence => {
+                    self.doubted = Some(self.heard);
+                    return Err(Round::Doubted);
+                }
+            }
+        }
+    }
+
+    /// Lists, tells what vanished, then what is new.
+    async fn relist(&mut self, health: &mut Patience) -> Result<String, Round> {
+        let ask = *self.asked.borrow_and_update();
         let Source { path, labels, fields, .. } = &self.source;
         let listed = self
             .cluster
@@ -165,15 +218,44 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
             other => other?,
         };
         let uids: BTreeSet<String> = items.iter().map(|item| self.uid(item)).collect();
-        let vanished: Vec<String> = self.known.difference(&uids).cloned().collect();
+        let vanished: Vec<String> =
+            self.known.keys().filter(|uid| !uids.contains(*uid)).cloned().collect();
+        let news: Vec<K> = items.into_iter().filter(|item| self.is_news(item)).collect();
+        if let Some(since) = self.doubted.take()
+            && !(vanished.is_empty() && news.is_empty())
+        {
+            self.was_deaf(since, health).await?;
+        }
         for uid in vanished {
             self.gone(uid).await?;
         }
-        for item in items {
+        for item in news {
             self.appeared(item).await?;
         }
+        self.heard = Instant::now();
         self.version = Some(version.clone());
+        if ask > self.answered && !self.source.optional {
+            self.answered = ask;
+            self.send(Said::Read(self.source.right.resource, ask)).await?;
+        }
         Ok(version)
+    }
+
+    /// The stream was silent while there was something to say: it was dead, for nobody knows how long.
+    async fn was_deaf(&self, since: Instant, health: &mut Patience) -> Result<(), Unheard> {
+        let what = self.source.right.resource;
+        let silent = since.elapsed();
+        let text =
+            format!("{what} were not heard for {} s: their watch was dead", silent.as_secs());
+        if health.lose() {
+            let (what, text) = (what.to_owned(), text.clone());
+            self.say(Fed::Lost { what, text, since }).await?;
+        }
+        if silent >= health.pace.trouble {
+            health.complained = true;
+            self.say(Fed::Trouble(text)).await?;
+        }
+        Ok(())
     }
 
     async fn line(&mut self, line: &[u8]) -> Result<(), Round> {
@@ -205,8 +287,16 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
         (self.source.meta)(object).uid.clone().unwrap_or_default()
     }
 
+    fn version_of(&self, object: &K) -> String {
+        (self.source.meta)(object).resource_version.clone().unwrap_or_default()
+    }
+
+    fn is_news(&self, object: &K) -> bool {
+        self.known.get(&self.uid(object)).is_none_or(|known| *known != self.version_of(object))
+    }
+
     async fn appeared(&mut self, object: K) -> Result<(), Unheard> {
-        self.known.insert(self.uid(&object));
+        self.known.insert(self.uid(&object), self.version_of(&object));
         self.say(Fed::Seen((self.source.appeared)(Box::new(object)))).await
     }
 
@@ -219,15 +309,33 @@ impl<K: Clone + DeserializeOwned> Follow<K> {
     }
 
     async fn say(&self, fed: Fed) -> Result<(), Unheard> {
-        self.said.send(fed).await.map_err(|_| Unheard)
+        self.send(Said::Fed(fed)).await
+    }
+
+    async fn send(&self, said: Said) -> Result<(), Unheard> {
+        self.said.send(said).await.map_err(|_| Unheard)
     }
 
     async fn recovered(&self, health: &mut Patience) -> Result<(), Unheard> {
-        if health.well() {
-            self.say(Fed::Again(self.source.right.resource.into())).await
-        } else {
-            Ok(())
+        let what = || self.source.right.resource.to_owned();
+        let (lost, complained) = health.well();
+        if lost {
+            self.say(Fed::Found(what())).await?;
         }
+        if complained {
+            self.say(Fed::Again(what())).await?;
+        }
+        Ok(())
+    }
+
+    /// Says at once that something needed cannot be read: every second of it counts.
+    async fn lose(&self, wrong: &Wrong, health: &mut Patience) -> Result<(), Unheard> {
+        if self.source.optional || !health.lose() {
+            return Ok(());
+        }
+        let what = self.source.right.resource.to_owned();
+        let text = format!("{what} cannot be read: {}", wrong.clause());
+        self.say(Fed::Lost { what, text, since: self.heard }).await
     }
 
     async fn complain(
@@ -265,6 +373,8 @@ struct Patience {
     since: Option<Instant>,
     next_complaint: Duration,
     complained: bool,
+    /// It was said to be lost.
+    lost: bool,
     wait: Duration,
     asked: Option<Duration>,
 }
@@ -278,17 +388,23 @@ impl Patience {
             since: None,
             next_complaint,
             complained: false,
+            lost: false,
             wait,
             asked: None,
         }
     }
 
-    /// It can be read; whether that is news after a complaint.
-    fn well(&mut self) -> bool {
-        let news = self.complained;
+    /// It can be read; whether that is news after it was lost, and after a complaint.
+    fn well(&mut self) -> (bool, bool) {
+        let news = (self.lost, self.complained);
         let worked = Self { worked: true, ..Self::new(self.pace) };
         *self = worked;
         news
+    }
+
+    /// It is lost; whether that is news.
+    fn lose(&mut self) -> bool {
+        !std::mem::replace(&mut self.lost, true)
     }
 
     fn is_down(&self) -> bool {
@@ -327,7 +443,8 @@ impl Patience {
         let long = self.since.is_some_and(|since| since.elapsed() >= self.pace.window);
         match wrong {
             Wrong::Unknown => true,
-            Wrong::Mint(_) => long,
+            // What whoever mints cannot renew stays ended.
+            Wrong::Mint(failure) => long || failure.code == Code::AwsExpired,
             Wrong::Untrusted(_) => !self.worked || long,
             Wrong::Status(code, _) => {
                 let passing =

@@ -81,7 +81,8 @@ fn label<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
 }
 
 /// What the node says of itself; `None` for Windows and for a node that has not said it yet.
-fn platform(node: &Node) -> Option<Platform> {
+#[must_use]
+pub fn platform(node: &Node) -> Option<Platform> {
     let info = node.status.as_ref().and_then(|s| s.node_info.as_ref());
     let os = label(node, OS).or(info.map(|i| i.operating_system.as_str())).unwrap_or("linux");
     let labelled = label(node, ARCH).or_else(|| label(node, OLD_ARCH));

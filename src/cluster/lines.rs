@@ -14,6 +14,16 @@ use super::wrong::Wrong;
 /// An object may have 1.5 MB in etcd; what is longer than this is none.
 const LONGEST: usize = 8 << 20;
 
+/// What comes next of a body.
+pub(super) enum Next {
+    /// A whole line.
+    Line(Bytes),
+    /// Nothing came for as long as it may take.
+    Silence,
+    /// The stream ended or was cut.
+    End,
+}
+
 /// A body, read by lines.
 pub(super) struct Lines {
     body: Body,
@@ -24,25 +34,24 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Reads lines of `body`; one that takes longer than `idle` to come is not waited for.
+    /// Reads lines of `body`; what takes longer than `idle` to come is silence.
     pub(super) fn of(body: Body, idle: Duration) -> Self {
         Self { body, held: BytesMut::new(), searched: 0, idle }
     }
 
-    /// The next whole line; `None` where the stream ends or is cut.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Wrong> {
+    /// What comes next. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<Next, Wrong> {
         loop {
             if let Some(line) = self.held_line() {
-                return Ok(Some(line));
+                return Ok(Next::Line(line));
             }
             if self.held.len() > LONGEST {
                 return Err(Wrong::Garbled("a line of its answer has no end".into()));
             }
-            let silent =
-                || Wrong::Cut(format!("it said nothing for {} s", self.idle.as_secs_f32()));
-            match timeout(self.idle, self.body.frame()).await.map_err(|_| silent())? {
-                Some(Ok(frame)) => self.held.extend(frame.into_data()),
-                Some(Err(_)) | None => return Ok(None),
+            match timeout(self.idle, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => self.held.extend(frame.into_data()),
+                Ok(Some(Err(_)) | None) => return Ok(Next::End),
+                Err(_) => return Ok(Next::Silence),
             }
         }
     }

@@ -8,6 +8,7 @@
 pub mod access;
 mod connect;
 pub mod containers;
+pub mod fed;
 pub mod feed;
 pub mod fit;
 mod follow;
@@ -26,11 +27,14 @@ mod wrong;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, EksToken, Pace, Token};
-pub use containers::container_for;
-pub use feed::{Fed, Feed};
+pub use access::{Access, EksToken, Mint, Pace, Token};
+pub use containers::{container_for, named};
+pub use fed::Fed;
+pub use feed::Feed;
 pub use health::{Health, Revision, health};
-pub use landing::{Group, Landing, constrained, landing, landing_groups, on_fargate, platforms};
+pub use landing::{
+    Group, Landing, constrained, landing, landing_groups, on_fargate, platform, platforms,
+};
 pub use live::{Live, LiveContainer, Strategy};
 pub use owners::{Owner, last_image_manager};
 pub use patch::{Op, Patch};

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::error::{Code, Failure};
 
-use super::access::{Access, Token};
+use super::access::{Access, Mint, Token};
 use super::connect;
 use super::wrong::Wrong;
 
@@ -174,7 +174,8 @@ impl Wire {
         {
             return Ok((header.clone(), held.serial));
         }
-        match (self.mint)().await {
+        let why = if useful { Mint::Due } else { Mint::Refused };
+        match (self.mint)(why).await {
             Ok(minted) => held.keep(&minted, now),
             // It is renewed early, so that a short outage of whoever mints is no failure.
             Err(failure) => match held.header.as_ref() {

@@ -123,7 +123,15 @@ fn from_saved(
         }
     }
     let platforms = vec![own.platform];
-    Ok(Image { shown: shelf.shown.clone(), root, children: Vec::new(), blobs, platforms, configs })
+    Ok(Image {
+        shown: shelf.shown.clone(),
+        is_folder: false,
+        root,
+        children: Vec::new(),
+        blobs,
+        platforms,
+        configs,
+    })
 }
 
 /// The image that is meant: the one that goes by the tag, or the only one.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -62,11 +63,12 @@ impl Blob {
     /// Sends the pieces until the end, a failure, or until nobody listens any more.
     fn send(&self, to: &mpsc::Sender<Result<Bytes, Failure>>) {
         let mut reader = self.content.reader();
+        let rack = Rack::new();
         let mut hash = Sha256::new();
         let mut left = self.size;
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            let piece = match piece_of(&mut reader, most) {
+            let piece = match rack.piece(&mut reader, most) {
                 Ok(piece) if piece.is_empty() => break,
                 Ok(piece) => piece,
                 Err(error) => {
@@ -87,19 +89,53 @@ impl Blob {
     }
 }
 
-fn piece_of(reader: &mut impl Read, most: usize) -> io::Result<Bytes> {
-    let mut piece = vec![0; most];
-    let mut filled = 0;
-    while filled < most {
-        match reader.read(&mut piece[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// The buffers of one reading. Each comes back when its piece has been sent: a new one for each piece costs the
+/// kernel more, in pages that it clears and takes away again, than the hash does.
+struct Rack {
+    home: Sender<Vec<u8>>,
+    idle: Receiver<Vec<u8>>,
+}
+
+/// A buffer on its way, of which this many bytes are filled.
+struct Lent {
+    buffer: Vec<u8>,
+    filled: usize,
+    home: Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.filled]
     }
-    piece.truncate(filled);
-    Ok(piece.into())
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // The reading may be over: then nobody wants it.
+        let _ = self.home.send(std::mem::take(&mut self.buffer));
+    }
+}
+
+impl Rack {
+    fn new() -> Self {
+        let (home, idle) = std::sync::mpsc::channel();
+        Self { home, idle }
+    }
+
+    /// The next piece, of `most` bytes unless the end comes before.
+    fn piece(&self, reader: &mut impl Read, most: usize) -> io::Result<Bytes> {
+        let mut buffer = self.idle.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
+        let mut filled = 0;
+        while filled < most {
+            match reader.read(&mut buffer[filled..most]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Bytes::from_owner(Lent { buffer, filled, home: self.home.clone() }))
+    }
 }
 
 /// The pieces of a blob, in order.

@@ -80,7 +80,7 @@ impl<'a> Gather<'a> {
         }
         let platforms = self.configs.iter().map(|c| c.platform.clone()).collect();
         let Self { children, blobs, configs, .. } = self;
-        Ok(Image { shown, root, children, blobs, platforms, configs })
+        Ok(Image { shown, is_folder: false, root, children, blobs, platforms, configs })
     }
 
     fn manifest(

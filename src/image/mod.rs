@@ -8,6 +8,7 @@ mod archive;
 mod blob;
 mod compress;
 mod gather;
+mod gzip;
 mod inspect;
 mod layout;
 mod shelf;
@@ -34,6 +35,8 @@ pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_con
 pub struct Image {
     /// What was typed.
     pub shown: String,
+    /// It is a folder with a layout in it, not a file.
+    pub is_folder: bool,
     /// The manifest or index that the tag will name.
     pub root: Manifest,
     /// The manifests below it, each after those that it names itself.
@@ -117,11 +120,11 @@ fn open_now(shown: &str, stop: &AtomicBool) -> Result<Image, Failure> {
         if !layout::is_layout(&shelf)? {
             return Err(no_layout(&typed, &path));
         }
-        return layout::from_folder(&shelf, tag).map(|image| called(shown, image));
+        return layout::from_folder(&shelf, tag).map(|image| called(shown, true, image));
     }
     let said = ["TMPDIR", "RUNNER_TEMP"].map(|name| std::env::var_os(name).map(PathBuf::from));
     let shop = Workshop { folder: compress::scratch(said, &path), stop };
-    archive::from_file(&typed, &path, tag, &shop).map(|image| called(shown, image))
+    archive::from_file(&typed, &path, tag, &shop).map(|image| called(shown, false, image))
 }
 
 /// The path that was typed, and the tag after its last colons: whatever is there under the longest
@@ -164,8 +167,8 @@ fn no_layout(shown: &str, path: &Path) -> Failure {
         .next(next)
 }
 
-fn called(shown: &str, image: Image) -> Image {
-    Image { shown: shown.into(), ..image }
+fn called(shown: &str, is_folder: bool, image: Image) -> Image {
+    Image { shown: shown.into(), is_folder, ..image }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Leans on serde_yaml for the language. It gives no position for a key of a mapping, so a key's
 //! position is read from the text: keys of the top level stand at the beginning of a line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 
@@ -18,22 +18,45 @@ pub const DEFAULT: &str = "slipway.yml";
 /// An input's name, its value and its place.
 pub type Entry = (&'static str, String, Place);
 
-/// Reads the file, if there is one. One that is named must exist.
-pub fn read(folder: &Path, named: Option<&str>) -> (Vec<Entry>, Vec<Fault>) {
-    let file = named.unwrap_or(DEFAULT);
-    match std::fs::read_to_string(folder.join(file)) {
-        Ok(text) => parse(file, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            (Vec::new(), Vec::new())
+/// What a file gives.
+#[derive(Default)]
+pub struct Read {
+    /// The file, from where slipway was started; none where there is none.
+    pub file: Option<String>,
+    /// What can be used.
+    pub entries: Vec<Entry>,
+    /// What cannot.
+    pub faults: Vec<Fault>,
+    /// Nothing of it could be taken: what it would have given is not known to be missing.
+    pub is_lost: bool,
+}
+
+/// Reads the file, if there is one. One that is named must exist; any other is looked for upward.
+pub fn read(folder: &Path, named: Option<&str>) -> Read {
+    let Some(file) = named.map(str::to_owned).or_else(|| above(folder)) else {
+        return Read::default();
+    };
+    let (entries, faults, is_lost) = match std::fs::read_to_string(folder.join(&file)) {
+        Ok(text) => match parse(&file, &text) {
+            Ok((entries, faults)) => (entries, faults, false),
+            Err(fault) => (Vec::new(), vec![fault], true),
+        },
+        Err(error) => {
+            let said = format!("`config` is \"{file}\", which cannot be read: {}", reason(&error));
+            (Vec::new(), vec![Fault::new(said)], true)
         }
-        Err(error) => (
-            Vec::new(),
-            vec![Fault::new(format!(
-                "`config` is \"{file}\", which cannot be read: {}",
-                reason(&error)
-            ))],
-        ),
-    }
+    };
+    Read { file: Some(file), entries, faults, is_lost }
+}
+
+/// The nearest file from here up to the root of the repository. Outside of a repository only the
+/// file that is here counts: what lies above it may be anybody's.
+fn above(folder: &Path) -> Option<String> {
+    let here = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let depth = here.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
+    let up = here.ancestors().take(depth + 1).position(|folder| folder.join(DEFAULT).exists())?;
+    let way: PathBuf = std::iter::repeat_n("..", up).chain([DEFAULT]).collect();
+    Some(way.display().to_string())
 }
 
 fn reason(error: &std::io::Error) -> String {
@@ -45,27 +68,25 @@ fn reason(error: &std::io::Error) -> String {
 }
 
 /// Takes the text apart: every entry that can be used, and every fault.
-pub fn parse(file: &str, text: &str) -> (Vec<Entry>, Vec<Fault>) {
+///
+/// # Errors
+/// The one fault of a text that is no mapping, so that nothing can be taken from it.
+pub fn parse(file: &str, text: &str) -> Result<(Vec<Entry>, Vec<Fault>), Fault> {
     let at = |line, column| Place { file: file.into(), line, column };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let root: Value = match serde_yaml::from_str(text) {
         Ok(root) => root,
         Err(error) => {
             let place = error.location().map_or_else(|| at(1, 1), |l| at(l.line(), l.column()));
             let said = without_position(&error.to_string());
-            return (Vec::new(), vec![placed(place, &format!("this is not YAML: {said}"))]);
+            return Err(placed(place, &format!("this is not YAML: {said}")));
         }
     };
     let Value::Mapping(root) = root else {
-        return (
-            Vec::new(),
-            vec![placed(
-                at(1, 1),
-                "the file has to be a mapping of inputs, such as `cluster: prod`",
-            )],
-        );
+        let said = "the file has to be a mapping of inputs, such as `cluster: prod`";
+        return Err(placed(at(1, 1), said));
     };
     let mut entries = Vec::new();
     let mut faults = Vec::new();
@@ -77,7 +98,7 @@ pub fn parse(file: &str, text: &str) -> (Vec<Entry>, Vec<Fault>) {
             Err(said) => faults.push(placed(at(line, column), &said)),
         }
     }
-    (entries, faults)
+    Ok((entries, faults))
 }
 
 fn placed(place: Place, said: &str) -> Fault {
@@ -144,7 +165,8 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        parse("slipway.yml", text).1.into_iter().map(|fault| fault.said).collect()
+        let faults = parse("slipway.yml", text).map_or_else(|fault| vec![fault], |(_, all)| all);
+        faults.into_iter().map(|fault| fault.said).collect()
     }
 
     #[test]
@@ -172,7 +194,8 @@ mod tests {
         let (entries, faults) = parse(
             "slipway.yml",
             "# where\ncluster: prod\nexpect-account: 123456789012\ncreate-repository: true\nbake: \n",
-        );
+        )
+        .unwrap();
         let values: Vec<_> = entries
             .iter()
             .map(|(name, value, place)| (*name, value.as_str(), place.line))
@@ -187,6 +210,24 @@ mod tests {
             ]
         );
         assert!(faults.is_empty());
-        assert_eq!(parse("slipway.yml", "# nothing\n\n").0.len(), 0);
+        assert_eq!(parse("slipway.yml", "# nothing\n\n").unwrap().0.len(), 0);
+    }
+
+    #[test]
+    fn the_file_is_looked_for_up_to_the_root_of_the_repository_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, deep) = (dir.path().join("repository"), dir.path().join("repository/a/b"));
+        std::fs::create_dir_all(&deep).unwrap();
+        let holds =
+            |folder: &Path| std::fs::write(folder.join(DEFAULT), "cluster: prod\n").unwrap();
+        holds(dir.path());
+        assert_eq!(above(&deep), None, "no repository");
+        std::fs::write(root.join(".git"), "gitdir: elsewhere\n").unwrap();
+        assert_eq!(above(&deep), None, "above the repository");
+        holds(&root);
+        assert_eq!(above(&deep).as_deref(), Some("../../slipway.yml"));
+        assert_eq!(above(&root).as_deref(), Some("slipway.yml"));
+        holds(&root.join("a"));
+        assert_eq!(above(&deep).as_deref(), Some("../slipway.yml"), "the nearest");
     }
 }

@@ -245,12 +245,24 @@ pub fn on_runner(environment: &Environment) -> bool {
     environment.get("GITHUB_ACTIONS").is_some_and(|v| v == "true")
 }
 
+/// What was given, all ways in taken together.
+pub struct Collected {
+    /// The values.
+    pub values: BTreeMap<&'static str, Given>,
+    /// Every fault on the way.
+    pub faults: Vec<Fault>,
+    /// The file that was read.
+    pub file: Option<String>,
+    /// There is a file, and nothing of it could be taken.
+    pub file_is_lost: bool,
+}
+
 /// Every value that was given, by the order of precedence, and every fault on the way.
 pub fn collect(
     flags: BTreeMap<&'static str, String>,
     environment: &Environment,
     folder: &Path,
-) -> (BTreeMap<&'static str, Given>, Vec<Fault>) {
+) -> Collected {
     let mut values = BTreeMap::new();
     let mut faults = Vec::new();
     let mut put = |name: &'static str, value: &str, origin: Origin| {
@@ -279,9 +291,9 @@ pub fn collect(
         }
     }
     let named = values.get("config").map(|given| given.value.clone());
-    let (entries, mut file_faults) = config::read(folder, named.as_deref());
-    faults.append(&mut file_faults);
-    for (name, value, place) in entries {
+    let mut read = config::read(folder, named.as_deref());
+    faults.append(&mut read.faults);
+    for (name, value, place) in read.entries {
         if !value.is_empty() {
             values.entry(name).or_insert(Given { value, origin: Origin::File(place) });
         }
@@ -293,7 +305,7 @@ pub fn collect(
                 .or_insert(Given { value: default.into(), origin: Origin::Default });
         }
     }
-    (values, faults)
+    Collected { values, faults, file: read.file, file_is_lost: read.is_lost }
 }
 
 #[cfg(test)]

@@ -402,7 +402,7 @@ pub const INPUTS: &[Input] = &[
             "config",
             Group::Run,
             Ways::NotFile,
-            "File that gives inputs which nothing else gives.",
+            "File that gives inputs which nothing else gives; looked for here and above, in the same repository.",
         )
     },
 ];

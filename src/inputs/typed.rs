@@ -1,13 +1,14 @@
 //! From what was typed to what it means: each value parses or adds its line to the faults.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::raw::{Fault, Given, Origin};
 use super::table::{Command, find};
 use crate::error::{Code, one_line};
-use crate::names::{Malformed, Platform, Repository, nearest};
+use crate::names::{CommitSha, Malformed, Platform, Repository, nearest};
 
 /// Takes typed values out of the given ones and keeps every fault.
 pub struct Reader<'a> {
@@ -25,6 +26,16 @@ impl<'a> Reader<'a> {
     /// The value as it was typed.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         self.values.get(name).map(|given| given.value.as_str())
+    }
+
+    /// The folder of the file that gives this value, if a file outside of this folder does.
+    pub fn folder_of(&self, name: &str) -> Option<&'a Path> {
+        match &self.values.get(name)?.origin {
+            Origin::File(place) => {
+                Path::new(&place.file).parent().filter(|folder| !folder.as_os_str().is_empty())
+            }
+            _ => None,
+        }
     }
 
     /// Says of every input that the command cannot do without and that is absent: it is missing.
@@ -151,6 +162,15 @@ fn how_to_write(text: &str) -> String {
     }
 }
 
+/// A whole commit. What is shown of one in short is not looked up: a name in ECR has to be one's own.
+pub fn commit(text: &str) -> Result<CommitSha, String> {
+    let short = (4..40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if short {
+        return Err(format!("write all 40 digits, as `git rev-parse {text}` prints them"));
+    }
+    text.parse()
+}
+
 /// Platforms, separated by commas.
 pub fn platforms(text: &str) -> Result<Vec<Platform>, String> {
     text.split(',').map(|platform| one_platform(platform.trim())).collect()
@@ -231,6 +251,17 @@ mod tests {
         assert_eq!(seconds("m"), Err("write it as `30s`, `10m` or `1h`".into()));
         assert_eq!(some_time("0s"), Err("at least `1s`".into()));
         assert_eq!(some_time("1m"), Ok(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_short_commit_is_told_how_it_is_made_whole() {
+        let whole = "9f2c1e4000000000000000000000000000000000";
+        assert_eq!(commit(whole).map(|sha| sha.to_string()), Ok(whole.into()));
+        assert_eq!(
+            commit("9f2c1e4").err().as_deref(),
+            Some("write all 40 digits, as `git rev-parse 9f2c1e4` prints them")
+        );
+        assert_eq!(commit("main").err(), "main".parse::<CommitSha>().err());
     }
 
     #[test]

@@ -5,6 +5,13 @@ use super::*;
 #[test]
 fn names_parse_or_say_what_they_should_look_like() {
     assert_eq!("9F2C1E4".parse::<CommitPrefix>().unwrap().as_str(), "9f2c1e4");
+    let dirty: CommitPrefix = "9F2C1E4-dirty".parse().unwrap();
+    let sha = format!("9f2c1e4{}", "0".repeat(33));
+    assert!(dirty.matches(&format!("{sha}-dirty")) && !dirty.matches(&sha));
+    let clean: CommitPrefix = "9f2c1e4".parse().unwrap();
+    assert!(clean.matches(&sha) && !clean.matches(&format!("{sha}-dirty")));
+    assert_eq!((clean.dirty(), clean.whole()), (dirty, None));
+    assert!("9f2c1e-dirty".parse::<CommitPrefix>().is_err());
     assert_eq!("9f2c1e4".parse::<CommitSha>(), Err("a commit is 40 hex digits".into()));
     assert_eq!(
         "ap-northeast".parse::<Region>(),

@@ -9,18 +9,13 @@ use super::journey::Journey;
 use crate::error::Ending;
 use crate::github::api::State;
 use crate::report::Outcome;
-use crate::survey;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sets the status of the commit that the event is about, where a token was given.
 pub async fn announce(journey: &Journey<'_>, outcome: &Outcome) {
     let (Some(context), Some(_)) = (journey.context, &journey.inputs.github_token) else { return };
-    let (Some(state), Some(github)) =
-        (state(outcome.ending), survey::github(journey.inputs, Some(context)))
-    else {
-        return;
-    };
+    let (Some(state), Some(github)) = (state(outcome.ending), &journey.github) else { return };
     let event = &context.event;
     let Some(sha) = event.head_sha.as_ref().or(event.sha.as_ref()) else { return };
     let told = outcome.told.as_ref().map(|told| told.what.clone());

@@ -9,8 +9,9 @@ use crate::survey::platforms::list;
 
 /// Plans what can be planned without credentials.
 pub async fn plan(journey: &Journey<'_>) -> Outcome {
-    let commit = journey.commit().await.ok().flatten();
+    let (commit, unseen) = journey.commit().await.unwrap_or_default();
     journey.start(commit.as_ref());
+    unseen.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     journey.report.say(Event::NotSeen(Unseen::new("AWS, cluster", "no secrets")));
     let mut rows = Vec::new();
     let mut row = |label: &str, text: String| rows.push((label.to_owned(), text));

@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use crate::aws::{Aws, Endpoints, RunName};
 use crate::cancel::Cancel;
-use crate::error::{Code, Ending, Failure, Severity, Told};
+use crate::error::{Code, Ending, Failure, Severity, Told, Unseen};
+use crate::github::api::Github;
 use crate::github::context::Context;
 use crate::inputs::table::Command;
 use crate::inputs::{Inputs, Intent};
 use crate::names::{Commit, ImageRef};
 use crate::plan::{Plan, Run, image};
 use crate::publish::Published;
+use crate::record::Fate;
 use crate::report::{Event, Outcome, Reporter, Started, figures};
 use crate::survey::{self, Facts, place::Place};
 
@@ -24,6 +26,8 @@ pub struct Journey<'a> {
     pub context: Option<&'a Context>,
     /// Who it is.
     pub run: Run,
+    /// GitHub's API; absent where nothing says which repository, or by hand without a token.
+    pub github: Option<Github>,
     /// Who hears of it.
     pub report: &'a Reporter,
     /// The ear for signals.
@@ -51,10 +55,15 @@ pub struct Now {
 }
 
 impl Now {
+    /// Nothing is known of it.
+    fn unseen(said: &str) -> Self {
+        Self { said: said.into(), commit: None }
+    }
+
     /// From the survey.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
-        facts.place.as_ref().map_or(Self { said: "not looked at".into(), commit: None }, Self::at)
+        facts.place.as_ref().map_or_else(|| Self::unseen("not looked at"), Self::at)
     }
 
     /// From the workload: the label of what its ready pods run, and how many are ready.
@@ -72,16 +81,15 @@ impl Now {
 }
 
 impl Halt {
+    fn of(ending: Ending, failures: Vec<Failure>, now: &Now) -> Box<Self> {
+        let (now, serving) = (now.said.clone(), now.commit.clone());
+        Box::new(Self { ending, failures, now, serving, planned: false })
+    }
+
     /// Stopped before anything was read.
     #[must_use]
     pub fn before_reads(failure: Failure) -> Box<Self> {
-        Box::new(Self {
-            ending: Ending::Refused,
-            failures: vec![failure],
-            now: "not looked at".into(),
-            serving: None,
-            planned: false,
-        })
+        Self::of(Ending::Refused, vec![failure], &Now::unseen("not looked at"))
     }
 
     /// A read failed that everything else depends on.
@@ -91,25 +99,28 @@ impl Halt {
         let here =
             matches!(failure.code, Code::ImageMissing | Code::ImageInvalid | Code::WorkloadKind);
         let now = if here { "not looked at" } else { "not visible" };
-        Box::new(Self {
-            ending: Ending::Refused,
-            failures: vec![failure],
-            now: now.into(),
-            serving: None,
-            planned: false,
-        })
+        Self::of(Ending::Refused, vec![failure], &Now::unseen(now))
     }
 
     /// Refused by the plan, for all of these reasons.
     #[must_use]
     pub fn refused(failures: Vec<Failure>, now: &Now) -> Box<Self> {
-        Box::new(Self {
-            ending: Ending::Refused,
-            failures,
-            now: now.said.clone(),
-            serving: now.commit.clone(),
-            planned: true,
-        })
+        let mut halt = Self::of(Ending::Refused, failures, now);
+        halt.planned = true;
+        halt
+    }
+
+    /// The push failed.
+    #[must_use]
+    pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {
+        Self::of(Ending::NotDeployed, vec![failure], now)
+    }
+
+    /// Refused by clearance: ECR may have been written to by then.
+    #[must_use]
+    pub fn at_the_gate(failure: Failure, wrote: bool, now: &Now) -> Box<Self> {
+        let ending = if wrote { Ending::NotDeployed } else { Ending::Refused };
+        Self::of(ending, vec![failure], now)
     }
 
     /// What stopped it, in one clause.
@@ -118,34 +129,33 @@ impl Halt {
         self.failures.first().map_or("", |failure| &failure.what)
     }
 
-    /// The push failed.
-    #[must_use]
-    pub fn not_deployed(failure: Failure, now: &Now) -> Box<Self> {
-        Box::new(Self {
-            ending: Ending::NotDeployed,
-            failures: vec![failure],
-            now: now.said.clone(),
-            serving: now.commit.clone(),
-            planned: false,
-        })
-    }
-
-    /// Refused by clearance: ECR may have been written to by then.
-    #[must_use]
-    pub fn at_the_gate(failure: Failure, wrote: bool, now: &Now) -> Box<Self> {
-        let ending = super::ending_at_the_gate(wrote);
-        Box::new(Self {
-            ending,
-            failures: vec![failure],
-            now: now.said.clone(),
-            serving: now.commit.clone(),
-            planned: false,
-        })
+    /// Its failure, where the workload still has the plan's image and nobody asked to stop: then it
+    /// halts nothing.
+    ///
+    /// # Errors
+    /// Itself, otherwise.
+    pub fn unless_it_serves(
+        mut self: Box<Self>,
+        plan: &Plan,
+        place: &Place,
+    ) -> Result<Failure, Box<Self>> {
+        let digest = plan.image().map(|image| image.origin.digest());
+        let set = |name: &String| {
+            let container = place.live.container(name);
+            container.and_then(|c| crate::restore::pinned(&c.image)).as_ref() == digest
+        };
+        let serves = plan.change().is_some_and(|change| change.containers.keys().all(set));
+        let stops = |failure: &Failure| matches!(failure.code, Code::RunCancelled | Code::RunBug);
+        if !serves || self.failures.iter().any(stops) {
+            return Err(self);
+        }
+        self.failures.pop().ok_or(self)
     }
 }
 
 /// The first words of a block, which say what was not done.
-fn first_words(ending: Ending) -> &'static str {
+#[must_use]
+pub fn first_words(ending: Ending) -> &'static str {
     match ending {
         Ending::BadInput => "nothing was read or written",
         Ending::NotDeployed => "nothing was deployed",
@@ -153,30 +163,28 @@ fn first_words(ending: Ending) -> &'static str {
     }
 }
 
-/// A block for a run that ends before a write.
+/// A block for a run that ends before a write, with the words that say what was not done.
 #[must_use]
-pub fn told(ending: Ending, failure: Failure, now: &str) -> Told {
-    block(first_words(ending), failure, now)
-}
-
-fn block(first: &str, failure: Failure, now: &str) -> Told {
+pub fn told(first: &str, failure: Failure, now: &str) -> Told {
     let Failure { code, what, why, next } = failure;
     let what = format!("{first}: {what}");
     Told { severity: Severity::Error, code, what, why, now: Some(now.to_owned()), next }
 }
 
 impl Journey<'_> {
-    /// The commit to ship; none for a rollback, whose commit is found in the history.
+    /// The commit to ship, and what was not seen of it; none for a rollback, whose commit is found in
+    /// the history.
     ///
     /// # Errors
     /// What `survey::commit` refuses.
-    pub async fn commit(&self) -> Result<Option<Commit>, Box<Failure>> {
+    pub async fn commit(&self) -> Result<(Option<Commit>, Option<Unseen>), Box<Failure>> {
         match self.inputs.intent {
             Intent::Ship => {
-                let commit = survey::commit(self.inputs, self.context).await;
-                commit.map(Some).map_err(Box::new)
+                let found = survey::commit(self.inputs, self.context).await;
+                let (commit, unseen) = found.map_err(Box::new)?;
+                Ok((Some(commit), unseen))
             }
-            Intent::Rollback(_) => Ok(None),
+            Intent::Rollback(_) => Ok((None, None)),
         }
     }
 
@@ -244,7 +252,7 @@ impl Journey<'_> {
             _ => first_words(ending),
         };
         let mut blocks: Vec<_> =
-            failures.into_iter().map(|failure| block(first, failure, &now)).collect();
+            failures.into_iter().map(|failure| told(first, failure, &now)).collect();
         // One `now` for all of them would be said again and again: the last block has it.
         let last = blocks.len().saturating_sub(1);
         blocks.iter_mut().take(last).for_each(|block| block.now = None);
@@ -256,16 +264,18 @@ impl Journey<'_> {
         Outcome { told, serving, ..outcome(ending) }
     }
 
+    /// The plan's image, as it is named in the workload and in the outputs.
+    #[must_use]
+    pub fn reference(&self, plan: &Plan, uri: Option<&ImageRef>) -> Option<ImageRef> {
+        Some(image::reference(uri?, plan.image()?, self.inputs.spelling))
+    }
+
     /// A plan that nothing speaks against.
     #[must_use]
     pub fn planned(&self, plan: &Plan, facts: &Facts) -> Outcome {
-        let image = plan
-            .image()
-            .zip(facts.uri.as_ref())
-            .map(|(image, uri)| image::reference(uri, image, self.inputs.spelling));
         Outcome {
             plan: serde_json::to_value(plan).ok(),
-            image,
+            image: self.reference(plan, facts.uri.as_ref()),
             serving: Now::of(facts).commit,
             ..outcome(Ending::Unchanged)
         }
@@ -274,18 +284,18 @@ impl Journey<'_> {
     /// It already serves.
     #[must_use]
     pub fn unchanged(&self, plan: &Plan, facts: &Facts) -> Outcome {
-        let image = plan
-            .image()
-            .zip(facts.uri.as_ref())
-            .map(|(image, uri)| image::reference(uri, image, self.inputs.spelling));
         let ready = facts.place.as_ref().map_or_else(String::new, |place| {
             format!(", {}/{} ready", place.health.ready, place.health.wanted)
         });
         let target = self.inputs.target.as_ref().map(crate::plan::path).unwrap_or_default();
         Outcome {
-            line: Some(format!("unchanged: {} already serves in {target}{ready}", plan.short())),
+            line: Some(format!(
+                "unchanged: {} already serves in {target}{ready}{}",
+                plan.short(),
+                bake_of_another(facts, &self.run)
+            )),
             serving: Some(plan.commit.tag().to_string()),
-            image,
+            image: self.reference(plan, facts.uri.as_ref()),
             platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
             ..outcome(Ending::Unchanged)
         }
@@ -294,9 +304,6 @@ impl Journey<'_> {
     /// `until: push`.
     #[must_use]
     pub fn pushed(&self, plan: &Plan, published: &Published) -> Outcome {
-        let image = plan.image().zip(published.images.values().next());
-        let reference: Option<ImageRef> =
-            image.map(|(image, there)| image::reference(&there.uri, image, self.inputs.spelling));
         let name = plan.image().map(|image| image.repository.to_string()).unwrap_or_default();
         let verb = if published.wrote { "pushed" } else { "unchanged: ECR already has" };
         let ending = if published.wrote { Ending::Shipped } else { Ending::Unchanged };
@@ -306,10 +313,27 @@ impl Journey<'_> {
                 plan.short(),
                 figures::took(self.begun.elapsed())
             )),
-            image: reference,
+            image: self.reference(plan, published.uri()),
             platforms: plan.image().map(|image| image.has.clone()).unwrap_or_default(),
             ..outcome(ending)
         }
+    }
+}
+
+/// Whose bake of the image that serves is not known to be over. It is said and not waited for: that
+/// run, which has the restore point, watches it; a second watch would only take it away from there.
+fn bake_of_another(facts: &Facts, run: &Run) -> String {
+    let Some(place) = &facts.place else { return String::new() };
+    let digest = place.serving().digest;
+    let entry = place.record.history.iter().find(|entry| Some(&entry.digest) == digest.as_ref());
+    let Some(entry) = entry.filter(|entry| entry.mark.run != run.mark.run) else {
+        return String::new();
+    };
+    let who = entry.mark.shown();
+    match entry.fate {
+        Fate::Rolling => format!("; {who} has not said yet that its bake is over"),
+        Fate::Unwatched => format!("; {who} was cancelled before its bake was over"),
+        Fate::Healthy | Fate::Withdrawn(_) | Fate::Failed(_) => String::new(),
     }
 }
 
@@ -331,7 +355,7 @@ pub fn outcome(ending: Ending) -> Outcome {
 /// The outcome of a block that is told at once.
 #[must_use]
 pub fn told_outcome(ending: Ending, failure: Failure, now: &str, report: &Reporter) -> Outcome {
-    let told = told(ending, failure, now);
+    let told = told(first_words(ending), failure, now);
     report.say(Event::Told(told.clone()));
     Outcome { told: Some(told), ..outcome(ending) }
 }

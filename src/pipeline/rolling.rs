@@ -73,7 +73,7 @@ pub async fn out(
         published,
         run: &journey.run,
         cluster,
-        github: remotes.github.as_ref(),
+        github: journey.github.as_ref(),
     };
     let scene = Scene {
         journey,
@@ -87,7 +87,12 @@ pub async fn out(
         commit: plan.short(),
         recreate,
     };
-    match scene.write(&gate, place).await? {
+    let started = scene.write(&gate, place).await;
+    if change.unchanged {
+        scene.renamed(started, place)?;
+        return Ok(journey.unchanged(plan, facts));
+    }
+    match started? {
         Start::Rolling(rollout) => Ok(scene.see_through(rollout).await),
         Start::Unknown { from, why } => {
             let failure =
@@ -185,6 +190,25 @@ impl Scene<'_> {
             format!("`{}` is changed faster than it can be patched", self.path),
         );
         Err(Halt::at_the_gate(failure, self.published.wrote, &Now::at(place)))
+    }
+
+    /// The image serves, whatever became of the annotations that name its commit: that they could not
+    /// be written is told, and fails no run, unless it serves no more or the run was cancelled.
+    fn renamed(&self, started: Result<Start, Box<Halt>>, place: &Place) -> Result<(), Box<Halt>> {
+        let failure = match started {
+            Ok(Start::Rolling(_)) => return Ok(()),
+            Ok(Start::Unknown { why, .. }) => {
+                Failure::new(Code::RunUnknown, "the answer to the patch was lost").why(why)
+            }
+            Err(halt) => halt.unless_it_serves(self.plan, place)?,
+        };
+        let what = format!(
+            "{} serves in `{}`, but its annotations may not say so: {}",
+            self.commit, self.path, failure.what
+        );
+        let next = "run again, once that is mended: until then `status`, `history` and the stale guard know the old commit";
+        self.journey.warn(Failure { what, next: vec![next.to_owned()], ..failure }, false);
+        Ok(())
     }
 
     /// Sends the PATCH. A cancel does not drop it, but waits for its answer only as long as a runner
@@ -286,7 +310,7 @@ impl Scene<'_> {
             End::Cancelled(signal) => words.cancelled(&ended, *signal, back),
             End::Changed(change) => words.changed(&ended, change, self.proven_newer(change).await),
             End::Gone => words.gone(),
-            End::Paused => words.paused(&ended),
+            End::Paused(failed) => words.paused(&ended, failed.as_deref()),
             End::Unknown(failure) => words.unknown(&ended.rollout.from_label, failure),
             End::Ready(_) => Close { ending: Ending::Bug, told: None },
         };
@@ -314,8 +338,7 @@ impl Scene<'_> {
     /// Puts the restore point back, after asking ECR whether it still has it.
     async fn undo(&self, ended: &Ended, signals: u32) -> Option<Undone> {
         let point = ended.rollout.restore.clone()?;
-        let uri = self.published.images.values().next().map(|image| &image.uri);
-        let in_ecr = rollback::in_ecr(&self.remotes.aws, uri, &point).await;
+        let in_ecr = rollback::in_ecr(&self.remotes.aws, self.published.uri(), &point).await;
         // The signal that asks for this rollback does not end its watch; one that came since a failure
         // was being explained does.
         let (code, signals) = match &ended.end {
@@ -365,7 +388,7 @@ impl Scene<'_> {
             ahead_of: None,
             mark: self.journey.run.mark.clone(),
         };
-        let compared = match &self.remotes.github {
+        let compared = match &self.journey.github {
             Some(github) => github.compare(&ours.commit, commit).await.ok(),
             None => None,
         };
@@ -453,13 +476,10 @@ impl Scene<'_> {
         if let Some(told) = &close.told {
             self.journey.report.say(Event::Told(told.clone()));
         }
-        let image = self.plan.image().zip(self.published.images.values().next());
         Outcome {
             told: close.told,
             serving,
-            image: image.map(|(plan, there)| {
-                image::reference(&there.uri, plan, self.journey.inputs.spelling)
-            }),
+            image: self.journey.reference(self.plan, self.published.uri()),
             platforms: self.around.image_platforms.clone(),
             plan: serde_json::to_value(self.plan).ok(),
             ..journey::outcome(close.ending)

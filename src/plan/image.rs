@@ -2,14 +2,13 @@
 //!
 //! Pure. A tag that exists is never overwritten, but for that of a dirty tree.
 
-use std::collections::BTreeMap;
-
 use crate::aws::{FoundRepository, RepositoryState};
 use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
 use crate::inputs::{Inputs, Intent};
 use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository};
 use crate::registry::Held;
+use crate::restore::short_commit;
 use crate::survey::Facts;
 use crate::survey::platforms::{Needs, list};
 
@@ -64,9 +63,13 @@ impl Wanted {
         let platforms =
             needs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match &self.origin {
-            Origin::Take { shown, .. } => vec![format!(
-                "docker buildx build --platform {platforms} --output type=oci,dest={shown} ."
-            )],
+            Origin::Take { shown, is_folder, .. } => {
+                // Buildx writes a file, unless it is told not to.
+                let form = if *is_folder { "oci,tar=false" } else { "oci" };
+                vec![format!(
+                    "docker buildx build --platform {platforms} --output type={form},dest={shown} ."
+                )]
+            }
             Origin::Reuse(_) => {
                 vec![format!("ship a new commit whose image is built for {platforms}")]
             }
@@ -183,6 +186,7 @@ fn take(commit: Commit, image: &Image) -> Chosen {
     digests.extend(image.children.iter().map(|child| child.digest.clone()));
     let origin = Origin::Take {
         shown: image.shown.clone(),
+        is_folder: image.is_folder,
         digest: image.root.digest.clone(),
         size: image.size(),
     };
@@ -260,10 +264,7 @@ fn differences(commit: &Commit, config: &Configured) -> Vec<String> {
     if let Some(revision) =
         label(REVISION).filter(|r| r.parse::<CommitSha>().is_ok_and(|r| r != commit.sha))
     {
-        differences.push(format!(
-            "its label {REVISION} is {}",
-            super::super::restore::short_commit(revision)
-        ));
+        differences.push(format!("its label {REVISION} is {}", short_commit(revision)));
     }
     if label(EVENT).is_some_and(|event| event.starts_with("pull_request")) {
         differences.push("it was built for a pull request, from code that nobody merged".into());
@@ -295,26 +296,30 @@ fn nothing_to_ship(facts: &Facts, commit: &Commit) -> Failure {
 /// A rollback's image: the commit as slipway recorded it, or its tag in ECR.
 fn earlier(to: &CommitPrefix, facts: &Facts) -> Result<Chosen, Box<Failure>> {
     let record = facts.place.as_ref().map(|place| &place.record);
-    let known: BTreeMap<&str, &Digest> = record
-        .iter()
-        .flat_map(|record| &record.history)
-        .rev()
-        .map(|entry| (entry.commit.as_str(), &entry.digest))
-        .collect();
-    let matching: Vec<_> = known.iter().filter(|(commit, _)| to.matches(commit)).collect();
-    let held = facts.held.as_ref();
-    let sha = match (&matching[..], to.as_str().parse::<CommitSha>(), held) {
-        (_, Ok(sha), Some(_)) => sha,
-        ([(commit, _)], _, _) => commit
-            .trim_end_matches("-dirty")
-            .parse()
-            .map_err(|_| unknown_commit(to, record.is_some()))?,
-        (_, Ok(sha), None) => return Err(Box::new(gone(sha.short(), facts))),
-        _ => return Err(unknown_commit(to, !known.is_empty())),
+    let shipped = |to: &CommitPrefix| record.map(|record| record.shipped(to)).unwrap_or_default();
+    let matching = shipped(to);
+    let commit = match (matching.keys().next(), to.whole()) {
+        (Some(tagged), _) if matching.len() == 1 => Commit::tagged(tagged),
+        (_, whole) => whole,
     };
-    let Some(held) = held else { return Err(Box::new(gone(sha.short(), facts))) };
-    let dirty = matching.first().is_some_and(|(commit, _)| commit.ends_with("-dirty"));
-    Ok(reuse(Commit { sha, dirty }, held))
+    match (commit, &facts.held) {
+        (Some(commit), Some(held)) => Ok(reuse(commit, held)),
+        _ if matching.is_empty() && !shipped(&to.dirty()).is_empty() => Err(only_dirty(to)),
+        (Some(commit), None) => Err(Box::new(gone(&commit.short(), facts))),
+        (None, _) => {
+            Err(unknown_commit(to, record.is_some_and(|record| !record.history.is_empty())))
+        }
+    }
+}
+
+/// A changed tree's image is put back by its own name only: nobody knows what was in that tree.
+fn only_dirty(to: &CommitPrefix) -> Box<Failure> {
+    let (plain, dirty) = (short_commit(to.as_str()), short_commit(to.dirty().as_str()));
+    Box::new(
+        Failure::new(Code::ImageGone, format!("no image of {plain} itself is known here"))
+            .why(format!("only {dirty} was shipped, from a tree that differed from the commit"))
+            .next(format!("slipway rollback --to {dirty}, if that one is meant")),
+    )
 }
 
 fn unknown_commit(to: &CommitPrefix, has_history: bool) -> Box<Failure> {

@@ -21,6 +21,7 @@ pub fn rows(
     change: Option<&ImageChange>,
 ) -> Vec<Row> {
     let mut rows = vec![row("who", who(inputs, facts))];
+    rows.extend(inputs.file.as_ref().map(|file| row("inputs", format!("also from `{file}`"))));
     rows.extend(wanted.map(|wanted| row("image", image(wanted))));
     if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
         let mut text = format!("{}: {}", list(&needs.platforms), needs.because);
@@ -75,7 +76,7 @@ fn image(wanted: &Wanted) -> String {
     let name = wanted.short();
     match &wanted.origin {
         Origin::Reuse(digest) => format!("{name} is in ECR: {}", digest.short()),
-        Origin::Take { shown, digest, size } => {
+        Origin::Take { shown, digest, size, .. } => {
             let into = if wanted.create { "create the repository, push" } else { "push" };
             format!(
                 "{name} is not in ECR: {into} `{shown}`, {}, {}",
@@ -90,7 +91,11 @@ fn changed(wanted: &Wanted, change: &ImageChange) -> String {
     let names: Vec<_> = change.containers.keys().map(|name| format!("`{name}`")).collect();
     let containers = if names.len() == 1 { "container" } else { "containers" };
     if change.unchanged {
-        return unchanged(&names, &wanted.commit.short());
+        let short = wanted.commit.short();
+        return match change.renames {
+            true => format!("{}; only slipway's own annotations", unchanged(&names, "this image")),
+            false => unchanged(&names, &short),
+        };
     }
     format!(
         "{containers} {}: {} -> {}, and slipway's own annotations",

@@ -77,19 +77,14 @@ pub fn label(place: &Place, container: &LiveContainer) -> String {
 /// What a container's image is now: pinned, or what its ready pods run.
 #[must_use]
 pub fn running(place: &Place, container: &str) -> Option<Digest> {
-    let pinned = place.live.container(container).and_then(|c| restore::pinned(&c.image));
-    pinned.or_else(|| {
-        let digests = place.health.current.as_ref()?.digests.get(container)?;
-        let mut all = digests.iter();
-        let first = all.next()?;
-        all.next().is_none().then(|| first.clone())
-    })
+    let image = &place.live.container(container)?.image;
+    let current = place.health.current.as_ref();
+    let reported = current.and_then(|revision| restore::only(revision, container));
+    restore::image_of(image, reported, &place.resolved)
 }
 
 fn in_ecr(point: &restore::RestorePoint, place: &Place, facts: &Facts) -> Option<bool> {
-    let present = place.present.as_ref()?;
-    let wanted = point.of_repository(facts.uri.as_ref()?);
-    (!wanted.is_empty()).then(|| wanted.iter().all(|digest| present.contains(digest)))
+    point.is_among(place.present.as_ref()?, facts.uri.as_ref()?)
 }
 
 /// Everything about the workload that makes a write wrong, or worth a warning.
@@ -197,6 +192,8 @@ pub fn change(
     let digest = wanted.origin.digest();
     let all_pinned = !from.is_empty()
         && from.values().all(|image| restore::pinned(image).as_ref() == Some(digest));
+    let unchanged = all_pinned && place.health.is_well();
+    let says = place.record.says(wanted.commit.tag().as_str(), digest);
     ImageChange {
         namespace: place.live.namespace.clone(),
         name: place.live.name.clone(),
@@ -205,7 +202,8 @@ pub fn change(
         from,
         from_label: workload.label.clone(),
         restore: workload.restore.clone(),
-        unchanged: all_pinned && place.health.is_well(),
+        unchanged,
+        renames: unchanged && inputs.intent == Intent::Ship && !says,
         high_water: HighWater::Stays,
     }
 }
@@ -228,8 +226,7 @@ pub fn guards(
     {
         draft.object(inputs, withdrawn(&wanted.commit, code, whose));
     }
-    // What serves already is not written again, so that nothing older can come by it.
-    if inputs.intent != Intent::Ship || change.unchanged {
+    if inputs.intent != Intent::Ship || (change.unchanged && !change.renames) {
         return;
     }
     match answer(&wanted.commit, place, run) {
@@ -237,6 +234,10 @@ pub fn guards(
         Answer::Warn(failure) => {
             change.high_water = HighWater::Unproven;
             draft.warnings.push((*failure, false));
+        }
+        // What serves already keeps the newer commit's name: nothing older comes by it.
+        Answer::Refuse(failure) if change.unchanged && !inputs.allows(failure.code) => {
+            change.renames = false;
         }
         Answer::Refuse(failure) => draft.object(inputs, *failure),
     }
@@ -308,7 +309,8 @@ pub fn earlier_spelling(sets: &[ReplicaSet], container: &str, digest: &Digest) -
     images.into_iter().find(|image| restore::pinned(image).as_ref() == Some(digest))
 }
 
-/// The images that are written, by container.
+/// The images that are written, by container; where only the commit's name is new, those that stand
+/// there, byte for byte: another tag of the same digest would be another template, and a rollout.
 #[must_use]
 pub fn images(
     inputs: &Inputs,
@@ -319,6 +321,9 @@ pub fn images(
 ) -> BTreeMap<String, String> {
     let fresh = reference(uri, plan, inputs.spelling).to_string();
     let spelled = |container: &String| match inputs.intent {
+        Intent::Ship if change.unchanged => {
+            change.from.get(container).cloned().unwrap_or_else(|| fresh.clone())
+        }
         Intent::Ship => fresh.clone(),
         Intent::Rollback(_) => {
             earlier_spelling(sets, container, plan.origin.digest()).unwrap_or_else(|| fresh.clone())

@@ -38,6 +38,20 @@ impl Registry {
         wire.patiently(&what, false, wire.pace.blob, &silent, |_| wire.manifest(reference)).await
     }
 
+    /// The digest under a reference and, of an index, those of the manifests in it: runtimes report
+    /// the one or the other for the same image. `None` where there is none.
+    ///
+    /// # Errors
+    /// What the registry refuses, or that it cannot be reached.
+    pub async fn family(&self, reference: &Reference) -> Result<Option<Vec<Digest>>, Failure> {
+        let Some(manifest) = self.manifest(reference).await? else { return Ok(None) };
+        let mut family = vec![manifest.digest.clone()];
+        if let Inspected::Index { manifests } = inspected(&manifest)? {
+            family.extend(manifests.into_iter().map(|entry| entry.digest));
+        }
+        Ok(Some(family))
+    }
+
     /// The manifest under a reference with its platforms and configs; `None` where there is none.
     /// What an index names and the registry lacks, no node can pull: it is left out.
     ///

@@ -21,6 +21,7 @@ const MOST_COLUMNS: usize = 12;
 pub(super) struct Summary {
     started: Option<Started>,
     survey: Option<Duration>,
+    answered: Option<(String, Vec<String>)>,
     services: BTreeMap<String, Service>,
 }
 
@@ -51,6 +52,9 @@ impl Summary {
         match event {
             Event::Started(started) => self.started = Some(started.clone()),
             Event::Surveyed { took, .. } => self.survey = Some(*took),
+            Event::Answered { command, lines, .. } => {
+                self.answered = Some((command.clone(), lines.clone()));
+            }
             _ => self.services.entry(service.unwrap_or_default().into()).or_default().take(event),
         }
     }
@@ -58,6 +62,7 @@ impl Summary {
     /// The page, in sections that each stand alone: the most important ones first.
     pub(super) fn sections(&self, outcome: &Outcome) -> Vec<String> {
         let mut sections = vec![self.heading(outcome)];
+        sections.extend(self.answered.as_ref().map(|(_, lines)| markup::lines(lines)));
         for (name, service) in &self.services {
             if !name.is_empty() && service.says_something() {
                 sections.push(format!("#### {}\n", markup::text(name)));
@@ -99,7 +104,10 @@ impl Summary {
         let words = match (&outcome.line, &outcome.told) {
             (Some(line), _) => self.named(line),
             (None, Some(told)) => markup::text(&told.what),
-            (None, None) => self.planned().unwrap_or_else(|| outcome.ending.word().into()),
+            (None, None) => {
+                let answered = self.answered.as_ref().map(|(command, _)| markup::text(command));
+                answered.or_else(|| self.planned()).unwrap_or_else(|| outcome.ending.word().into())
+            }
         };
         format!("### {words}\n")
     }

@@ -1,5 +1,5 @@
 //! What is wrong with one new pod, by its own object, and how far that can be believed yet. Events
-//! only add words. The first container in the order of their start that has a trouble is the one to
+//! only add words, but for what no object shows: volumes and addresses. The first container in the order of their start that has a trouble is the one to
 //! name: the others wait for it.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use super::kinds::{self, Config, Pull, Start};
 use super::memory::Memory;
 use super::pods::{self, Seat};
+use super::words::Said;
 use super::{Grace, Trouble};
 
 /// Whether a trouble can still heal.
@@ -222,7 +223,7 @@ fn killed(
     Some((probe.into(), words.unwrap_or(killing)))
 }
 
-fn is_probe_failure(said: &super::words::Said, probe: &str) -> bool {
+fn is_probe_failure(said: &Said, probe: &str) -> bool {
     let begins = |text: &str| said.message.to_ascii_lowercase().starts_with(text);
     said.reason == "Unhealthy" && begins(&format!("{probe} probe"))
 }
@@ -245,19 +246,55 @@ fn not_ready(memory: &Memory, pod: &Pod, seat: &Seat<'_>) -> Option<Finding> {
     Some(Finding::of_seat(Trouble::NotReady { message, gate: None }, seat, Belief::Never))
 }
 
-/// A pod with a node whose containers have not begun, or whose node is lost.
+/// A pod with a node whose containers have not begun, or whose node is lost. Only events say so.
 fn not_begun(memory: &Memory, pod: &Pod) -> Option<Finding> {
-    let said = memory.said(pods::uid(pod)).into_iter().rev().find_map(|said| {
-        let (reason, message) = (said.reason.clone(), said.message.clone());
-        match reason.as_str() {
-            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
-                Some(Trouble::Mount { message })
-            }
-            "FailedCreatePodSandBox" | "NetworkNotReady" | "NodeNotReady" => {
-                Some(Trouble::Node { reason, message })
-            }
-            _ => None,
+    // Once its volumes and its network are there, only its node can be lost.
+    let begun =
+        pods::condition(pod, "PodReadyToStartContainers").is_some_and(|c| c.status == "True");
+    let mut said = memory.said(pods::uid(pod));
+    said.retain(|s| !begun || s.reason == "NodeNotReady");
+    let healed = said.iter().rposition(|s| matches!(s.reason.as_str(), "Pulling" | "Pulled"));
+    let said = &said[healed.map_or(0, |at| at + 1)..];
+    let waits = |s: &&&Said| waits_for(s).is_some();
+    // "Timed out waiting for the condition" follows the words that say for what.
+    let telling = said.iter().rev().find(|s| never_heals(memory.grace, s).is_some());
+    let last = telling.or_else(|| said.iter().rev().find(waits))?;
+    let trouble = waits_for(last)?;
+    let Some(grace) = never_heals(memory.grace, last) else {
+        return Some(Finding::of_pod(trouble));
+    };
+    let same = said.iter().filter(|s| s.reason == last.reason);
+    let first =
+        same.filter(|s| never_heals(memory.grace, s) == Some(grace)).filter_map(|s| s.first);
+    // The kubelet tries ever more slowly: it has to have said so once more after the grace, since our
+    // own clock cannot tell trouble from a pause between two tries.
+    let lasted =
+        first.min().zip(last.at).map(|(first, at)| at.duration_since(first).unsigned_abs());
+    let proven = lasted.is_some_and(|lasted| lasted >= grace);
+    let belief = if proven { Belief::Certain } else { Belief::Never };
+    Some(Finding { belief, ..Finding::of_pod(trouble) })
+}
+
+fn waits_for(said: &Said) -> Option<Trouble> {
+    let (reason, message) = (said.reason.clone(), said.message.clone());
+    match reason.as_str() {
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
+            Some(Trouble::Mount { message })
         }
-    })?;
-    Some(Finding::of_pod(said))
+        "FailedCreatePodSandBox" | "NetworkNotReady" | "NodeNotReady" => {
+            Some(Trouble::Node { reason, message })
+        }
+        _ => None,
+    }
+}
+
+/// How long a word of the kubelet must go on being said to be believed; none where it often heals.
+fn never_heals(grace: Grace, said: &Said) -> Option<Duration> {
+    let has = |words: &str| said.message.contains(words);
+    let missing = (has("secret \"") || has("configmap \"")) && has("\" not found");
+    match said.reason.as_str() {
+        "FailedMount" if missing => Some(grace.mount),
+        "FailedCreatePodSandBox" if has("failed to assign an IP address") => Some(grace.address),
+        _ => None,
+    }
 }

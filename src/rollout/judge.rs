@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Memory, Observation, Verdict, change, ready, template, trouble};
+use super::{Memory, Observation, Seen, Verdict, change, ready, template, trouble};
 
 /// Takes in one observation and says how the rollout stands. A verdict other than `Waiting` is
 /// final: it is repeated for whatever comes after.
@@ -14,10 +14,24 @@ pub fn judge(memory: &mut Memory, seen: &Observation) -> Verdict {
         return verdict.clone();
     }
     let verdict = decide(memory);
+    memory.doubts = verdict != Verdict::Waiting && !is_said(&verdict, &seen.seen);
+    if memory.doubts {
+        return Verdict::Waiting;
+    }
     if verdict != Verdict::Waiting {
         memory.verdict = Some(verdict.clone());
     }
     verdict
+}
+
+/// Whether a verdict is what an object said, or what everything says that was read anew. What only
+/// time brought about may rest on a stream that has long been dead.
+fn is_said(verdict: &Verdict, seen: &Seen) -> bool {
+    match verdict {
+        Verdict::Ready(_) | Verdict::Late(_) => matches!(seen, Seen::Confirmed),
+        Verdict::Failed(_) => !matches!(seen, Seen::Tick | Seen::Event(_)),
+        Verdict::Waiting | Verdict::Changed(_) | Verdict::Gone => true,
+    }
 }
 
 fn decide(memory: &Memory) -> Verdict {

@@ -25,6 +25,10 @@ pub struct Grace {
     pub unreachable: Duration,
     /// A Secret, ConfigMap or service account that is not there: somebody may be creating it.
     pub config: Duration,
+    /// A volume of a Secret or ConfigMap that is not there: the kubelet tries again ever more slowly.
+    pub mount: Duration,
+    /// A node without a free address: one may come free as old pods go.
+    pub address: Duration,
     /// A full quota, where old pods cannot make room.
     pub quota: Duration,
 }
@@ -39,6 +43,8 @@ impl Grace {
             refused: usual.refused.min(timeout / 10),
             unreachable: usual.unreachable.min(timeout / 5),
             config: usual.config.min(timeout / 20),
+            mount: usual.mount.min(timeout / 10),
+            address: usual.address.min(timeout / 5),
             quota: usual.quota.min(timeout / 60),
         }
     }
@@ -50,6 +56,8 @@ impl Default for Grace {
             refused: Duration::from_secs(60),
             unreachable: Duration::from_secs(120),
             config: Duration::from_secs(30),
+            mount: Duration::from_secs(60),
+            address: Duration::from_secs(120),
             quota: Duration::from_secs(10),
         }
     }
@@ -83,6 +91,8 @@ pub struct Memory {
     /// The rollout is no more late before this: a bake that began gets its time.
     pub(super) late_at: Duration,
     pub(super) verdict: Option<Verdict>,
+    /// A verdict waits for everything to be read anew.
+    pub(super) doubts: bool,
     /// Objects that are gone: a late word about them does not bring them back.
     buried: BTreeSet<String>,
     events: BTreeMap<String, Said>,
@@ -114,6 +124,7 @@ impl Memory {
             baking: None,
             late_at: patience.timeout,
             verdict: None,
+            doubts: false,
             buried: BTreeSet::new(),
             events: BTreeMap::new(),
             was_ready: BTreeSet::new(),
@@ -127,6 +138,13 @@ impl Memory {
     #[must_use]
     pub fn progress(&self) -> Progress {
         super::progress::of(self)
+    }
+
+    /// Whether only a [`Seen::Confirmed`] is missing for a verdict: time alone proves nothing, since a
+    /// stream that is dead looks like one that is quiet.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.doubts
     }
 
     /// The workload as it was last seen.
@@ -174,7 +192,7 @@ impl Memory {
                 self.buried.insert(uid.clone());
             }
             Seen::Event(event) => self.see_event(event),
-            Seen::Tick => {}
+            Seen::Tick | Seen::Confirmed => {}
         }
         self.settle();
     }

@@ -82,6 +82,8 @@ pub enum Seen {
     Event(Box<Event>),
     /// Nothing was said, but time has passed.
     Tick,
+    /// Workload, ReplicaSets and pods were read anew, and what was news in them was said before this.
+    Confirmed,
 }
 
 /// How long to wait, as the plan says.

@@ -1,5 +1,6 @@
 //! What events have said about our objects. Events are lossy by design (aggregated, limited,
-//! expired): they explain what objects show and are never the ground of a verdict.
+//! expired): they explain what objects show and are no ground of a verdict, but for what no object
+//! shows, and then only as long as the kubelet itself goes on saying it.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
@@ -14,11 +15,14 @@ pub(super) struct Said {
     /// The container, where the event names one.
     pub(super) container: Option<String>,
     pub(super) at: Option<Timestamp>,
+    /// When it was said first, in the same words.
+    pub(super) first: Option<Timestamp>,
     pub(super) warning: bool,
 }
 
 /// Normal events that explain something; the others only say that things go on.
-const TELLING: [&str; 4] = ["Killing", "TriggeredScaleUp", "NotTriggerScaleUp", "Nominated"];
+const TELLING: [&str; 6] =
+    ["Killing", "TriggeredScaleUp", "NotTriggerScaleUp", "Nominated", "Pulling", "Pulled"];
 
 /// What an event says, if it may matter to a workload of that name.
 pub(super) fn read(event: &Event, workload: &str) -> Option<Said> {
@@ -41,6 +45,7 @@ pub(super) fn read(event: &Event, workload: &str) -> Option<Said> {
         message: event.message.clone().unwrap_or_default(),
         container,
         at: time(event),
+        first: event.first_timestamp.as_ref().map(|time| time.0).or_else(|| time(event)),
         warning,
     })
 }

@@ -9,7 +9,9 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint};
 
 use crate::aws::{self, Aws, Caller, ClusterInfo};
-use crate::cluster::{self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Token};
+use crate::cluster::{
+    self, Access, Cluster, EksToken, Group, Health, Live, LiveContainer, Mint, Token,
+};
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::{Ancestry, Github};
 use crate::inputs::{Inputs, Target};
@@ -121,10 +123,13 @@ fn connect(
         pace: cluster::Pace::default(),
     };
     let (aws, name) = (aws.clone(), target.cluster.clone());
-    let token: Token = Arc::new(move || {
+    let token: Token = Arc::new(move |why| {
         let (aws, name) = (aws.clone(), name.clone());
         Box::pin(async move {
-            let minted = aws.eks_token(&name).await?;
+            let minted = match why {
+                Mint::Due => aws.eks_token(&name).await?,
+                Mint::Refused => aws.eks_token_after_401(&name).await?,
+            };
             let valid_for = minted.renew_at.saturating_duration_since(Instant::now());
             Ok(EksToken { token: minted.token, valid_for })
         })
@@ -179,37 +184,8 @@ async fn around(
     live: Live,
     reads: &Reads,
 ) -> Result<(Place, Record), Failure> {
-    reads.add(5 + cluster::RIGHTS.len());
-    let rights = cluster.may(&target.namespace, cluster::RIGHTS);
-    let (sets, pods, nodes, groups, rights) = tokio::join!(
-        cluster.replica_sets(&live),
-        cluster.pods(&live),
-        cluster.nodes(),
-        aws.node_groups(&target.cluster),
-        rights,
-    );
-    let mut unseen = Vec::new();
-    let mut seen = |what: &Unseen| unseen.push(what.clone());
-    let nodes = nodes.inspect_err(&mut seen).ok();
-    let rights = rights.inspect_err(&mut seen).ok();
-    // Groups only matter where nodes told nothing: their absence is no news otherwise.
-    let groups = match groups {
-        Ok(groups) => Some(groups),
-        Err(what) => {
-            if nodes.as_ref().is_none_or(Vec::is_empty) {
-                seen(&what);
-            }
-            None
-        }
-    };
-    let sees_pods = sets.is_ok() && pods.is_ok();
-    // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
-    let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
-    let (sets, pods) = if lacking.is_some() {
-        (sets.unwrap_or_default(), pods.unwrap_or_default())
-    } else {
-        (sets?, pods?)
-    };
+    let around = Around::read(aws, cluster, target, &live, reads).await?;
+    let Around { sets, pods, sees_pods, nodes, groups, lacking, unseen } = around;
     let spec = live.template.spec.clone().unwrap_or_default();
     let evidence = landings(&spec, nodes.as_deref(), groups.as_deref(), &pods);
     let record = Record::read(&live.annotations);
@@ -233,6 +209,59 @@ async fn around(
         repository: None,
     };
     Ok((place, record))
+}
+
+/// What the reads beside the workload told; what they could not see is in `unseen`.
+struct Around {
+    sets: Vec<ReplicaSet>,
+    pods: Vec<Pod>,
+    /// Both of them were read.
+    sees_pods: bool,
+    nodes: Option<Vec<Node>>,
+    groups: Option<Vec<aws::NodeGroup>>,
+    lacking: Option<Failure>,
+    unseen: Vec<Unseen>,
+}
+
+impl Around {
+    async fn read(
+        aws: &Aws,
+        cluster: &Cluster,
+        target: &Target,
+        live: &Live,
+        reads: &Reads,
+    ) -> Result<Self, Failure> {
+        reads.add(5 + cluster::RIGHTS.len());
+        let (sets, pods, nodes, groups, rights) = tokio::join!(
+            cluster.replica_sets(live),
+            cluster.pods(live),
+            cluster.nodes(),
+            aws.node_groups(&target.cluster),
+            cluster.may(&target.namespace, cluster::RIGHTS),
+        );
+        let mut unseen = Vec::new();
+        let mut seen = |what: &Unseen| unseen.push(what.clone());
+        let nodes = nodes.inspect_err(&mut seen).ok();
+        let rights = rights.inspect_err(&mut seen).ok();
+        // Groups only matter where nodes told nothing: their absence is no news otherwise.
+        let nodes_told = nodes.as_ref().is_some_and(|nodes| !nodes.is_empty());
+        let groups = groups
+            .inspect_err(|what| {
+                if !nodes_told {
+                    seen(what)
+                }
+            })
+            .ok();
+        let sees_pods = sets.is_ok() && pods.is_ok();
+        // A missing right to read what a rollout needs is told by the rights, all at once, not by the first read.
+        let lacking = rights.as_ref().and_then(|rights| cluster.lacking(&target.namespace, rights));
+        let (sets, pods) = if lacking.is_some() {
+            (sets.unwrap_or_default(), pods.unwrap_or_default())
+        } else {
+            (sets?, pods?)
+        };
+        Ok(Self { sets, pods, sees_pods, nodes, groups, lacking, unseen })
+    }
 }
 
 /// Where the pod can land, by nodes and node groups.
@@ -306,9 +335,9 @@ impl Place {
             revision.and_then(|revision| revision.images.get(&c.name)).or(Some(&c.image))
         });
         let runs = |c: &LiveContainer| revision?.digests.get(&c.name)?.iter().next().cloned();
-        let digest = image
-            .and_then(|image| crate::restore::pinned(image))
-            .or_else(|| container.and_then(runs));
+        let digest = image.and_then(|image| {
+            crate::restore::image_of(image, container.and_then(runs), &self.resolved)
+        });
         let commit = digest.as_ref().and_then(|digest| self.record.commit_of(digest));
         Serving {
             commit: commit.map(str::to_owned),
@@ -345,11 +374,16 @@ impl Place {
         let (Some(registry), Some((repository, uri))) = (registry, repository) else { return };
         let ours = self.images_of(uri);
         for (image, reference) in &ours {
-            if let (None, Some(tag)) = (&reference.digest, &reference.tag) {
-                reads.add(1);
-                if let Ok(Some(manifest)) = registry.manifest(&Reference::Tag(tag.clone())).await {
-                    self.resolved.insert(image.clone(), manifest.digest);
+            let asked = match (&reference.digest, &reference.tag) {
+                (Some(digest), _) if self.reports_another(image, digest) => {
+                    Reference::Digest(digest.clone())
                 }
+                (None, Some(tag)) => Reference::Tag(tag.clone()),
+                _ => continue,
+            };
+            reads.add(1);
+            if let Ok(Some(family)) = registry.family(&asked).await {
+                self.resolved.insert(image.clone(), family);
             }
         }
         let digests = self.digests_of(&ours);
@@ -371,18 +405,22 @@ impl Place {
         }
     }
 
+    /// Whether pods report another digest than the one that their image pins: CRI-O names the manifest
+    /// that an index led to.
+    fn reports_another(&self, image: &str, pinned: &Digest) -> bool {
+        let containers = self.health.completed.iter().flat_map(|revision| {
+            let of_it = revision.images.iter().filter(|(_, set)| *set == image);
+            of_it.filter_map(|(name, _)| revision.digests.get(name)).flatten()
+        });
+        containers.into_iter().any(|reported| reported != pinned)
+    }
+
     /// Images of this repository that stand in the workload or in the revision a rollback would restore.
     fn images_of(&self, uri: &ImageRef) -> BTreeMap<String, ImageRef> {
         let restore = self.health.completed.iter().flat_map(|revision| revision.images.values());
         let live = self.live.containers.iter().map(|container| &container.image);
-        let parsed = live
-            .chain(restore)
-            .filter_map(|image| Some((image.clone(), image.parse::<ImageRef>().ok()?)));
-        parsed
-            .filter(|(_, reference)| {
-                reference.registry == uri.registry && reference.repository == uri.repository
-            })
-            .collect()
+        let ours = live.chain(restore).filter(|image| crate::restore::is_in(uri, image));
+        ours.filter_map(|image| Some((image.clone(), image.parse().ok()?))).collect()
     }
 
     /// Their digests: pinned, run by ready pods, or resolved.

@@ -8,7 +8,7 @@ use crate::error::{Code, Failure, Unseen};
 use crate::http;
 use crate::image::{self, Image};
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitSha, ImageRef, Repository};
+use crate::names::{Commit, ImageRef, Repository};
 use crate::record::Record;
 use crate::registry::{Held, Login, Reference, Registry};
 
@@ -118,11 +118,11 @@ pub async fn earlier(
     let (Intent::Rollback(to), Some(registry)) = (&inputs.intent, registry) else {
         return Ok(None);
     };
-    let recorded = record.history.iter().find(|entry| to.matches(&entry.commit));
-    let reference = match (recorded, to.as_str().parse::<CommitSha>()) {
-        (Some(entry), _) => Reference::Digest(entry.digest.clone()),
-        (None, Ok(sha)) => Reference::Tag(Commit { sha, dirty: false }.tag()),
-        (None, Err(_)) => return Ok(None),
+    let recorded = record.shipped(to);
+    let reference = match (recorded.values().next(), to.whole()) {
+        (Some(digest), _) if recorded.len() == 1 => Reference::Digest((*digest).clone()),
+        (_, Some(commit)) => Reference::Tag(commit.tag()),
+        (_, None) => return Ok(None),
     };
     reads.add(1);
     registry.held(&reference).await

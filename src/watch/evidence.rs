@@ -63,16 +63,13 @@ pub async fn take(
             left_out: 0,
         });
     }
-    let node = cause
-        .node
-        .as_ref()
-        .and_then(|name| around.nodes.iter().find(|landing| landing.node == *name));
+    let node_platform = node_platform(cause, cluster, around).await;
     Evidence {
         cause: cause.clone(),
         namespace: around.namespace.clone(),
         workload: around.workload.clone(),
         logs,
-        node_platform: node.map(|landing| landing.platform.clone()),
+        node_platform,
         image_platforms: around.image_platforms.clone(),
         image: around.image.clone(),
         same_account: around.same_account,
@@ -80,6 +77,17 @@ pub async fn take(
         warnings: memory.warnings(cause),
         node_role: around.node_role.clone(),
     }
+}
+
+/// The platform of the cause's node: the survey may know it, or it came up since then.
+async fn node_platform(cause: &Cause, cluster: &Cluster, around: &Around) -> Option<Platform> {
+    let name = cause.node.as_ref()?;
+    if let Some(known) = around.nodes.iter().find(|landing| landing.node == *name) {
+        return Some(known.platform.clone());
+    }
+    let nodes = tokio::time::timeout(PATIENCE, cluster.nodes()).await.ok()?.ok()?;
+    let node = nodes.iter().find(|node| node.metadata.name.as_ref() == Some(name))?;
+    crate::cluster::platform(node)
 }
 
 /// The last words of the container. Which container still has them depends on whether it was started

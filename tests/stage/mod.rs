@@ -245,15 +245,30 @@ impl Stage {
 
     /// Runs a command with the story's inputs to its end.
     pub async fn run(&self, command: &str) -> Told {
-        let output = self.command(command).output().await.unwrap();
+        self.told(&mut self.command(command)).await
+    }
+
+    async fn told(&self, run: &mut Command) -> Told {
+        let output = run.output().await.unwrap();
         let scrub = |bytes: &[u8]| {
             scrub::text(&String::from_utf8_lossy(bytes), self.folder.path(), &self.sandbox.url())
         };
-        Told {
-            out: scrub(&output.stdout),
-            err: scrub(&output.stderr),
-            exit: output.status.code().unwrap_or(-1),
-        }
+        let exit = output.status.code().unwrap_or(-1);
+        Told { out: scrub(&output.stdout), err: scrub(&output.stderr), exit }
+    }
+
+    /// Runs a command in a folder below the story's own, with these inputs besides.
+    pub async fn run_in(
+        &self,
+        folder: &str,
+        command: &str,
+        inputs: &[(&'static str, &str)],
+    ) -> Told {
+        let mut beside = self.inputs.clone();
+        beside.remove("timeout");
+        beside.extend(inputs.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut run = self.command_with(command, &beside);
+        self.told(run.current_dir(self.folder.path().join(folder))).await
     }
 
     /// Runs another command beside: with these inputs and variables instead of the story's own.
@@ -272,12 +287,7 @@ impl Stage {
         }
         let mut run = self.command_with(command, &beside);
         run.envs(variables.iter().copied());
-        let output = run.output().await.unwrap();
-        let url = self.sandbox.url();
-        let scrub =
-            |bytes: &[u8]| scrub::text(&String::from_utf8_lossy(bytes), self.folder.path(), &url);
-        let exit = output.status.code().unwrap_or(-1);
-        Told { out: scrub(&output.stdout), err: scrub(&output.stderr), exit }
+        self.told(&mut run).await
     }
 
     /// Starts a command and leaves it going.
@@ -311,6 +321,13 @@ impl Stage {
     pub async fn asked(&self, action: &str) {
         self.counted(1, |request| request.action.as_deref().is_some_and(|a| a.contains(action)))
             .await;
+    }
+
+    /// The same, until there were this many.
+    pub async fn asked_times(&self, times: usize, action: &str) {
+        let matches =
+            |request: &Request| request.action.as_deref().is_some_and(|a| a.contains(action));
+        self.counted(times, matches).await;
     }
 
     /// Waits until the workload was patched this many times.

@@ -269,3 +269,69 @@ async fn a_service_that_is_not_there_is_told_with_its_address() {
       next: let the runner reach @ADDRESS@; behind a proxy, set HTTPS_PROXY
     "#);
 }
+
+/// Ships while the watch of pods is cut, so that it is opened again, and ends every session in
+/// mid-watch: exit code, end, what is set afterwards. `taken`: how often a role is taken in all.
+async fn ended_early(stage: Stage, taken: usize) -> String {
+    stage.sandbox.fault("watch pods", 9999, slipway_sandbox::Fault::CutAnswer { after: 12_000 });
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    stage.sandbox.expire_sessions();
+    stage.asked_times(taken, "sts:AssumeRole").await;
+    if taken > 1 {
+        stage.sandbox.heal();
+    }
+    let told = going.end(&stage).await;
+    let took = |r: &&slipway_sandbox::Request| {
+        r.action.as_deref().is_some_and(|action| action.starts_with("sts:AssumeRole"))
+    };
+    assert_eq!(stage.sandbox.log().iter().filter(took).count(), taken);
+    format!("-> {}\n{}{}", told.exit, told.ending(), stage.set())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_revoked_in_the_watch_is_taken_anew_by_the_jobs_token() {
+    let stage = by_token(|_| {}).await;
+    insta::assert_snapshot!(ended_early(stage, 2).await, @"
+    -> 0
+    shipped 9f2c1e4 to shop/web in @s
+    web:9f2c1e4@sha256:406c22a70f42
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_revoked_in_the_watch_is_taken_anew_with_keys() {
+    let stage = planning(|_| {}).await.input("role-to-assume", ROLE);
+    insta::assert_snapshot!(ended_early(stage, 2).await, @"
+    -> 0
+    shipped 9f2c1e4 to shop/web in @s
+    web:9f2c1e4@sha256:406c22a70f42
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_keys_that_are_revoked_in_the_watch_end_it_with_the_reason() {
+    // The step before took the role, and nobody takes it again.
+    let stage = temporary(planning(|_| {}).await).await;
+    insta::assert_snapshot!(ended_early(stage, 1).await, @r#"
+    -> 6
+    error[SW-RUN-UNKNOWN]: `shop/web` may run 9f2c1e4 or 3f2a91c: the AWS session of these keys has ended
+      why:  `sts:GetCallerIdentity` answered 403 ExpiredToken: "The security token included in the request is expired"
+      now:  not visible
+      next: a person is needed: take fresh keys, then slipway status
+    web:9f2c1e4@sha256:406c22a70f42
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_the_services_are_not_in_is_no_bad_key() {
+    let stage = planning(|_| {}).await.input("aws-region", "us-east-1");
+    insta::assert_snapshot!(told(&stage).await, @r#"
+      who       ?
+    -> 3
+    error[SW-INPUT-INVALID]: nothing was written: `aws-region` is `us-east-1`, which is not where 127.0.0.1:@PORT@ is
+      why:  `sts:GetCallerIdentity` answered 403 SignatureDoesNotMatch: "Credential should be scoped to a valid region, not 'us-east-1'."
+      now:  not visible
+      next: set `aws-region` to the region of the repository and the cluster, or mend the AWS_ENDPOINT_URL that is set
+    "#);
+}

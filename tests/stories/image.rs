@@ -400,7 +400,7 @@ async fn without_a_checkout_and_a_commit_nothing_is_shipped() {
     error[SW-COMMIT-MISSING]: nothing was written: no commit is checked out in `.`
       why:  no repository there or above
       now:  not looked at
-      next: run actions/checkout before this step, or set `commit`
+      next: go to the checkout, or say which commit the image is of: `--commit`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
     ");

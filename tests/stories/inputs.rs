@@ -63,7 +63,7 @@ fn three_mistakes_of_a_workflow_are_told_at_once() {
             `cluster` is missing
             `timeout` is "10 minutes": write it as `10m`
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them in the step's `with:`
     ::error title=SW-INPUT-INVALID::nothing was read or written: 3 inputs cannot be used; not looked at
     "#);
 }
@@ -178,7 +178,7 @@ fn secrets_have_no_flag_and_are_not_echoed() {
             `aws-session-token` has no flag, which the process list would show: set AWS_SESSION_TOKEN
             `github-token` has no flag, which the process list would show: set GITHUB_TOKEN
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     ");
 }
 
@@ -192,7 +192,7 @@ fn what_stands_behind_a_slip_in_the_name_of_a_secret_is_not_echoed() {
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `aws-sesion-token` is no input: did you mean `aws-session-token`?
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     ");
 }
 
@@ -235,7 +235,7 @@ fn a_file_that_is_no_yaml_is_told_with_line_and_column() {
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `config` is "else.yml", which cannot be read: there is no such file
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     "#);
 }
 
@@ -287,7 +287,7 @@ fn words_that_are_no_command_are_told_with_the_nearest() {
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `shpi` is no command: did you mean `ship`?
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     ");
     insta::assert_snapshot!(typed(&["ship", "-x", "--json=maybe"], WHOLE, &[]), @r#"
     -> 2
@@ -295,14 +295,14 @@ fn words_that_are_no_command_are_told_with_the_nearest() {
       why:  `-x` is no flag: inputs are written `--name value`
             `json` is "maybe": write `true` or `false`
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     "#);
     insta::assert_snapshot!(typed(&["rollback"], WHOLE, &[]), @"
     -> 2
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `to` is missing
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     ");
 }
 
@@ -334,4 +334,128 @@ async fn a_flag_is_before_an_input_before_the_environment_before_the_file() {
         stage = if variable.is_empty() { stage } else { stage.variable(variable, "") };
     }
     assert_eq!(seen, ["11s", "12s", "13s", "14s"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_without_what_it_may_have_said() {
+    let some = &WHOLE[..3];
+    let broken = [("slipway.yml", "cluster: prod\nnamespace: [shop\n")];
+    let words = ["ship", "--bake", "soon", "--commit", "9f2c1e4"];
+    insta::assert_snapshot!(typed(&words, some, &broken), @r#"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 3 inputs cannot be used
+      why:  slipway.yml:3:1: this is not YAML: did not find expected ',' or ']'
+            `commit` is "9f2c1e4": write all 40 digits, as `git rev-parse 9f2c1e4` prints them
+            `bake` is "soon": write it as `30s`, `10m` or `1h`
+      now:  not looked at
+      next: correct them where they stand
+    "#);
+    insta::assert_snapshot!(typed(&["ship", "--config", "else.yml"], some, &[]), @r#"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  `config` is "else.yml", which cannot be read: there is no such file
+      now:  not looked at
+      next: correct them on the command line, or in the environment
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_is_found_at_the_root_of_the_repository_and_said_in_the_plan() {
+    let stage = Stage::new().await.serving().ships("good").input("commit", "");
+    let stage = stage.holding("slipway.yml", "timeout: 14s\ncontext: app\n");
+    let stage = stage.holding("app/Dockerfile", "").holding("deep/down/here", "");
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(words);
+        assert!(
+            git.current_dir(stage.folder.path()).stdout(Stdio::null()).status().unwrap().success()
+        );
+    };
+    git(&["init", "-q"]);
+    git(&["add", "app"]);
+    git(&["commit", "-qm", "one"]);
+    let told = stage.run_in("deep/down", "plan", &[("image", "../../image")]).await;
+    let rows = ["  inputs", "  watch"];
+    let said = |line: &&str| rows.iter().any(|row| line.starts_with(row));
+    let lines: Vec<_> = told.out.lines().filter(said).collect();
+    insta::assert_snapshot!(format!("-> {}\n{}", told.exit, lines.join("\n")), @"
+    -> 0
+      inputs    also from `../../slipway.yml`
+      watch     14s at most, then 1s without a restart
+    ");
+    // `context` is meant from where the file is: here it would be nowhere.
+    std::fs::write(stage.folder.path().join("slipway.yml"), "context: nowhere\n").unwrap();
+    let told = stage.run_in("deep/down", "plan", &[("image", "../../image")]).await;
+    insta::assert_snapshot!(told.refusal(), @"
+    -> 3
+    error[SW-COMMIT-MISSING]: nothing was written: no commit is checked out in `../../nowhere`
+      why:  there is no such directory
+      now:  not looked at
+      next: set `context` to the directory that the Dockerfile builds in
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_told_what_a_shell_can_do() {
+    let stage = Stage::new().await.serving().ships("good").input("commit", "");
+    insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
+    -> 3
+    error[SW-COMMIT-MISSING]: nothing was written: no commit is checked out in `.`
+      why:  no repository there or above
+      now:  not looked at
+      next: go to the checkout, or say which commit the image is of: `--commit`
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_not_there_is_told_with_those_that_are() {
+    let stage = Stage::new().await.serving().ships("good");
+    let mut told = String::new();
+    for (command, container) in [("plan", "wbe"), ("status", "ap"), ("history", "wbe")] {
+        let with = [("container", container), ("commit", ""), ("image", "")];
+        let with = if command == "plan" { &with[..1] } else { &with[..] };
+        let blocks = stage.run_with(command, with, &[]).await.refusal();
+        told.push_str(&format!("{command} --container {container} {blocks}"));
+    }
+    insta::assert_snapshot!(told, @"
+    plan --container wbe -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing would be written: `shop/web` has no container `wbe`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    status --container ap -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `ap`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    history --container wbe -> 3
+    error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `wbe`
+      why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
+      now:  3f2a91c serves, 3/3 ready
+      next: set `container: app`
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_cannot_be_compared_is_said() {
+    let stage = Stage::new().await.serving().ships("good").input("commit", "");
+    let stage = stage.holding("work/.gitattributes", "*.bin filter=lfs\n");
+    let stage = stage.holding("work/a.bin", "one");
+    let at = stage.folder.path().join("work");
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "filter.lfs.required=false"]);
+        assert!(git.args(words).current_dir(&at).stdout(Stdio::null()).status().unwrap().success());
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "one"]);
+    std::fs::write(at.join("a.bin"), "other").unwrap();
+    let told = stage.run_with("plan", &[("context", "work")], &[]).await;
+    let said: Vec<_> = told.err.lines().filter(|line| line.starts_with("not seen")).collect();
+    insta::assert_snapshot!(format!("-> {}\n{}", told.exit, said.join("\n")), @"
+    -> 0
+    not seen: changes in the checkout (`a.bin` goes through a filter, which is not run)
+    ");
+    assert!(told.err.starts_with("slipway "), "after the first line: {}", told.err);
 }

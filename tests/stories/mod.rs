@@ -3,6 +3,7 @@
 mod again;
 mod announced;
 mod cancel;
+mod dirty;
 mod faults;
 mod first;
 mod guard;
@@ -17,3 +18,4 @@ mod review;
 mod rights;
 mod rollbacks;
 mod rollouts;
+mod silence;

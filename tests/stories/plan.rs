@@ -182,7 +182,7 @@ async fn a_refusal_in_json_has_the_same_words() {
     insta::assert_snapshot!(told.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":3,"outcome":"refused","code":"SW-EKS-MISSING","what":"nothing was written: EKS has no cluster `prdo` in ap-northeast-2","why":["there are `prod`"],"now":"not visible","next":["set `cluster: prod`"],"serving":null,"image":null,"platforms":[]}"#);
     assert_eq!(told.exit, 3);
     let stage = stage.input("timeout", "soon");
-    insta::assert_snapshot!(stage.run("ship").await.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":2,"outcome":"bad-input","code":"SW-INPUT-INVALID","what":"nothing was read or written: 1 input cannot be used","why":["`timeout` is \"soon\": write it as `30s`, `10m` or `1h`"],"now":"not looked at","next":["correct them in the step's `with:`, or on the command line"],"serving":null,"image":null,"platforms":[]}"#);
+    insta::assert_snapshot!(stage.run("ship").await.out.lines().last().map(lines).unwrap_or_default(), @r#"{"v":1,"at":"@","event":"outcome","exit":2,"outcome":"bad-input","code":"SW-INPUT-INVALID","what":"nothing was read or written: 1 input cannot be used","why":["`timeout` is \"soon\": write it as `30s`, `10m` or `1h`"],"now":"not looked at","next":["correct them on the command line, or in the environment"],"serving":null,"image":null,"platforms":[]}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +214,29 @@ async fn status_and_history_tell_what_was_shipped() {
     3f2a91c  17   2026-11-20 17:02  yes  healthy, restore point
     ");
     assert_eq!((status.exit, stage.writes().len()), (0, before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_summary_of_status_and_history_is_their_answer() {
+    let stage = Stage::new().await.serving().input("commit", "").on_github(12);
+    assert_eq!(stage.run("status").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### status
+
+    <pre>shop/web in prod
+      serves   3f2a91c  sha256:17d4954971da  linux/amd64  3/3 ready, 0 restarts
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known</pre>
+    ");
+    std::fs::remove_file(stage.folder.path().join("summary")).unwrap();
+    assert_eq!(stage.run("history").await.exit, 0);
+    insta::assert_snapshot!(stage.file("summary"), @"
+    ### history
+
+    <pre>commit   rev  shipped (UTC)     ECR  ended
+    3f2a91c  17   2026-11-20 17:02  yes  serves</pre>
+    ");
+    assert_eq!(stage.writes(), [""; 0]);
 }
 
 /// The text without the date and the time of this minute.
@@ -326,7 +349,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         wrong platform is pulled and then crashes with "exec format error", an index without the
         platform fails the pull.
     "#);
-    insta::assert_snapshot!(explain("sw-workload-owned"), @r#"
+    insta::assert_snapshot!(explain("sw-workload-owned"), @"
     -> 0
     SW-WORKLOAD-OWNED: another tool sets this image too (exit 3)
       seen   labels, annotations or managed fields of Argo CD, Flux, Helm or another writer
@@ -335,7 +358,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
 
       example
         error[SW-WORKLOAD-OWNED]: nothing was written: Argo CD application `shop` sets this image too; its next sync puts its own back
-          why:  annotation argocd.argoproj.io/tracking-id: "shop:apps/Deployment:shop/web"
+          why:  the Deployment's own metadata says so
           now:  3f2a91c serves, 3/3 ready
           next: change the image where it is kept, or `allow: SW-WORKLOAD-OWNED`
 
@@ -347,7 +370,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         Overrule it where the tool leaves the image alone, for example with `ignoreDifferences` on the
         container's image in Argo CD. If the owner does put its image back during the watch, the run
         ends in SW-RUN-DISPLACED.
-    "#);
+    ");
     insta::assert_snapshot!(explain("SW-PLATFROM-MISSING"), @"
     -> 2
     error[SW-INPUT-INVALID]: nothing was read or written: `SW-PLATFROM-MISSING` is no code

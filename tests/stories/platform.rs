@@ -64,7 +64,7 @@ async fn an_image_that_no_node_can_run_is_refused_with_the_nodes() {
     error[SW-PLATFORM-MISSING]: nothing was written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/amd64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/amd64 --output type=oci,tar=false,dest=image .
     ");
     assert_eq!(stage.writes(), [""; 0]);
     insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
@@ -97,7 +97,7 @@ async fn what_the_pods_ask_for_decides_before_the_nodes() {
     error[SW-PLATFORM-MISSING]: nothing would be written: image `image` cannot run on these nodes
       why:  it is linux/amd64; its pods can land on ip-10-0-2-7, linux/arm64
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/arm64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/arm64 --output type=oci,tar=false,dest=image .
     ");
     let stage = cluster(&BOTH, &[], asks("arm64")).await;
     insta::assert_snapshot!(planned(&stage.layout(&arm())).await, @"
@@ -115,7 +115,7 @@ async fn mixed_nodes_need_an_image_for_both() {
     error[SW-PLATFORM-MISSING]: nothing would be written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12 (linux/amd64), ip-10-0-2-7 (linux/arm64)
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/amd64,linux/arm64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/amd64,linux/arm64 --output type=oci,tar=false,dest=image .
     ");
     let stage = cluster(&BOTH, &[], json!({})).await;
     insta::assert_snapshot!(planned(&stage.layout(&arm().platform("linux/amd64"))).await, @"
@@ -145,7 +145,7 @@ async fn groups_that_have_no_node_now_tell_where_there_is_none() {
     error[SW-PLATFORM-MISSING]: nothing would be written: image `image` cannot run on these nodes
       why:  it is linux/amd64; linux/arm64 is needed: the one node group its pods can land on
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/arm64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/arm64 --output type=oci,tar=false,dest=image .
     ");
     let mixed =
         [group("ng-amd", "AL2023_x86_64_STANDARD"), group("ng-arm", "AL2023_ARM_64_STANDARD")];
@@ -165,7 +165,7 @@ async fn the_image_that_serves_tells_where_neither_nodes_nor_groups_do() {
     error[SW-PLATFORM-MISSING]: nothing would be written: image `image` cannot run on these nodes
       why:  it is linux/arm64; linux/amd64 is needed: the image that serves is
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/amd64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/amd64 --output type=oci,tar=false,dest=image .
     ");
 }
 
@@ -207,6 +207,6 @@ async fn where_nothing_tells_nothing_is_assumed() {
     error[SW-PLATFORM-MISSING]: nothing would be written: image `image` cannot run on these nodes
       why:  it is linux/amd64; linux/arm64 is needed: the `platform` input says so
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/arm64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/arm64 --output type=oci,tar=false,dest=image .
     ");
 }

@@ -159,3 +159,20 @@ async fn a_workload_deleted_in_the_rollout_is_told_as_gone() {
     ");
     assert_eq!(told.exit, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_run_between_our_failure_and_our_rollback_is_not_undone() {
+    let stage = Stage::new().await.serving().ships("crash").on_github(12);
+    // The failing container's words take their time, and the newer run does not wait for them.
+    stage.sandbox.fault("pods/log", 1, Fault::Delay(Duration::from_secs(6)));
+    let going = stage.start("ship");
+    stage.asked("pods/log").await;
+    let second = newer(&stage).await;
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(told.ending(), @"
+    notice[SW-RUN-SUPERSEDED]: 9f2c1e4 was superseded: run 4713 set c77d0be, which is newer, @ after this patch
+      now:  c77d0be rolls out under run 4713; nothing was rolled back
+    ");
+    insta::assert_snapshot!(stage.serves(), @"web:c77d0be@sha256:32ec3fd5cfb0, 3 updated, 3 ready");
+    assert_eq!((told.exit, second.exit), (0, 0));
+}

@@ -253,7 +253,7 @@ async fn names_that_are_nobodys_are_told_with_the_nearest_that_is() {
     error[SW-WORKLOAD-CONTAINER]: nothing was written: `shop/web` has no container `ap`
       why:  `app` runs 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:3f2a91c000000000000000000000000000000000@sha256:17d4954971da511e303d71bfb380d7bc346b98095106307c9dc0afa2583042bc
       now:  3f2a91c serves, 3/3 ready
-      next: `container: app`
+      next: set `container: app`
 
     repository: wbe -> 3
     error[SW-ECR-MISSING]: nothing was written: ECR has no repository `wbe` in ap-northeast-2
@@ -322,6 +322,6 @@ async fn everything_that_speaks_against_a_write_is_told_at_once() {
     error[SW-PLATFORM-MISSING]: nothing was written: image `image` cannot run on these nodes
       why:  it is linux/arm64; its pods can land on ip-10-0-1-12, ip-10-0-2-7, both linux/amd64
       now:  3f2a91c serves, 3/3 ready
-      next: docker buildx build --platform linux/amd64 --output type=oci,dest=image .
+      next: docker buildx build --platform linux/amd64 --output type=oci,tar=false,dest=image .
     ");
 }

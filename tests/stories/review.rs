@@ -98,3 +98,43 @@ async fn a_rollout_that_somebody_pauses_is_left_to_them() {
     insta::assert_snapshot!(stage.serves(), @"web:9f2c1e4@sha256:406c22a70f42, 1 updated, 3 ready");
     assert_eq!(told.exit, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_rollout_whose_pods_fail_is_not_put_back_to_where_it_would_not_move() {
+    let stage = Stage::new().await.serving().ships("crash").on_github(12);
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    let paused = json!({ "spec": { "paused": true } });
+    stage.kube().write("kubectl-rollout", "Deployment", "shop", "web", &paused).unwrap();
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-WORKLOAD-PAUSED]: `shop/web` was taken over: somebody paused it while 9f2c1e4 rolled out
+      why:  9f2c1e4 fails (SW-CRASH-EXIT): container `app` exits with code 3
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  9f2c1e4 is set and stays paused, 0/3 new, 3 old ready; nothing was rolled back
+      next: kubectl -n shop rollout resume deployment/web
+            slipway rollback --to 3f2a91c
+    "#);
+    insta::assert_snapshot!(stage.set(), @"web:9f2c1e4@sha256:406c22a70f42");
+    assert_eq!(told.exit, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_rollout_that_is_paused_is_left_as_it_is() {
+    let stage = Stage::new().await.serving().ships("never-ready").input("on-cancel", "rollback");
+    let mut going = stage.start("ship");
+    going.until("0/3 new").await;
+    let paused = json!({ "spec": { "paused": true } });
+    stage.kube().write("kubectl-rollout", "Deployment", "shop", "web", &paused).unwrap();
+    going.signal("INT").await;
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(error(&told), @"
+    error[SW-RUN-CANCELLED]: `shop/web` was not watched to the end: cancelled @ after the patch to 9f2c1e4
+      why:  SIGINT (job cancelled, or Ctrl-C)
+            `on-cancel` is rollback: it is paused, and no pod would change
+      now:  9f2c1e4 is set and stays paused, unwatched: not rolled back
+      next: slipway status
+    ");
+    insta::assert_snapshot!(stage.set(), @"web:9f2c1e4@sha256:406c22a70f42");
+    assert_eq!(told.exit, 7);
+}

@@ -395,3 +395,18 @@ async fn rights_that_may_not_be_reviewed_are_not_seen_and_the_patch_decides() {
     "#);
     insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_without_the_right_to_list_pods_says_which_right_is_missing() {
+    let stage = Stage::new().await.serving();
+    stage.kube().deny("list", "pods");
+    let told = stage.run("status").await;
+    insta::assert_snapshot!(told.refusal(), @"
+    -> 0
+    shop/web in prod
+      serves   3f2a91c  sha256:17d4954971da  linux/amd64  3/3 ready, restarts not seen
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known
+    ");
+    assert!(stage.writes().is_empty());
+}

@@ -72,6 +72,74 @@ async fn a_tag_that_still_means_what_runs_is_put_back_as_it_was() {
     assert_eq!(told.exit, 5);
 }
 
+/// A workload whose image is an index of two platforms, on nodes whose runtime (CRI-O) reports the
+/// manifest that the index led to; under slipway's annotations, or a tag that nobody pinned.
+async fn on_cri_o(pinned: bool) -> Stage {
+    let index = Stage::old_image().platform("linux/arm64");
+    let (root, child) = (index.digest(), index.manifests()[0].clone());
+    let stage = Stage::new().await.ships("crash").input("allow", "SW-COMMIT-UNKNOWN");
+    stage.sandbox.world(|world| {
+        world.image("web", if pinned { OLD } else { "v1" }, &index);
+        let held = world.repositories.get_mut("web").unwrap();
+        held.tags.retain(|tag, digest| tag != OLD || *digest == root);
+    });
+    let kube = stage.kube();
+    kube.node("ip-10-0-1-12", "amd64");
+    kube.node("ip-10-0-2-7", "amd64");
+    kube.script(|image| !image.contains(NEW), Play::Recording("good"));
+    let (of, tagged) = (root.clone(), root.clone());
+    kube.resolver(move |_| Some(tagged.clone()));
+    kube.reporter(move |digest| (digest == of).then(|| child.clone()));
+    let image = if pinned {
+        stage.reference(OLD, &root)
+    } else {
+        format!("{}:v1", stage.sandbox.world(|world| world.repository_uri("web")))
+    };
+    let notes = json!({ "metadata": { "annotations": Stage::shipped(OLD, &root, 4710) } });
+    kube.deployment("shop", "web", "app", &image, 3).with(notes).revision(17).seed();
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_index_whose_pods_report_a_manifest_of_it_is_put_back_and_known() {
+    let stage = on_cri_o(true).await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:b1dd0c7160c7, 3 updated, 3 ready");
+    assert_eq!(stage.note("commit").as_deref(), Some(OLD));
+    assert_eq!(told.exit, 5);
+    let status =
+        stage.run_with("status", &[("commit", ""), ("image", ""), ("allow", "")], &[]).await;
+    insta::assert_snapshot!(status.out, @"
+    shop/web in prod
+      serves   3f2a91c  sha256:b1dd0c7160c7  linux/amd64  3/3 ready, 0 restarts
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tagged_index_whose_pods_report_a_manifest_of_it_is_put_back_and_known() {
+    let stage = on_cri_o(false).await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:v1, 3 updated, 3 ready");
+    assert_eq!(stage.note("commit").as_deref(), Some(OLD));
+    assert_eq!(told.exit, 5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moved_tag_goes_back_to_the_digest_that_ran() {
     let stage = running("ECR:latest", json!({})).await.ships("crash");
@@ -396,7 +464,7 @@ async fn going_back_to_what_ecr_lost_or_never_had_is_refused() {
     error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
       why:  `to` is "3f2a": a commit is 7 to 40 hex digits
       now:  not looked at
-      next: correct them in the step's `with:`, or on the command line
+      next: correct them on the command line, or in the environment
     "#);
     forget_old(&stage);
     let gone = back(&stage, OLD, "").await;

@@ -1,5 +1,10 @@
 //! Each recorded rollout as a story: what its end is told as, and what serves afterwards.
 
+use std::time::Duration;
+
+use serde_json::json;
+use slipway_sandbox::Fault;
+
 use crate::stage::Stage;
 
 /// A workload that serves, and a new image whose rollout plays this.
@@ -24,7 +29,7 @@ async fn a_program_that_stops_is_explained_by_its_last_line_and_rolled_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_may_not_be_executed_is_named() {
-    let stage = story("wrong-architecture").await;
+    let stage = story("permission-denied").await;
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-START-DENIED]: `shop/web` was not updated to 9f2c1e4: container `app` may not execute its program `/bin/busybox`
@@ -277,5 +282,107 @@ async fn a_failed_commit_is_annotated_on_github() {
     <pre>| boom: cannot connect to db</pre>
     </details>
     "#);
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_for_another_platform_than_a_node_that_came_later_is_told_as_that() {
+    let stage = story("wrong-platform").await;
+    // While the dry run waits, the amd64 nodes are drained and an autoscaler brings an arm64 one.
+    let path = "PATCH /apis/apps/v1/namespaces/shop/deployments/web";
+    stage.sandbox.fault(path, 1, Fault::Delay(Duration::from_secs(1)));
+    let going = stage.start("ship");
+    stage.patches(1).await;
+    for name in ["ip-10-0-1-12", "ip-10-0-2-7"] {
+        let closed = json!({ "spec": { "unschedulable": true } });
+        stage.kube().write("kubectl", "Node", "", name, &closed).unwrap();
+    }
+    stage.kube().node("ip-10-0-3-17", "arm64");
+    let told = going.end(&stage).await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-START-PLATFORM]: `shop/web` was not updated to 9f2c1e4: container `app` cannot start on these nodes
+      why:  "exec /bin/busybox: exec format error" on ip-10-0-3-17 (linux/arm64); the image is linux/amd64
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: build it for linux/arm64 too, or leave out `platform`: the nodes decide;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_lies_about_its_platform_is_told_as_that() {
+    let stage = story("wrong-architecture").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-START-FORMAT]: `shop/web` was not updated to 9f2c1e4: the program of container `app` cannot be executed
+      why:  "exec /bin/busybox: exec format error"
+            image and node both say linux/amd64
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: if it is a script, begin it with a line like `#!/bin/sh`; if it is a binary, it was
+            built for another platform than the image says: build it for linux/amd64;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_may_not_pull_are_told_with_the_right_they_lack() {
+    // A refused pull is given a tenth of the time: a new right needs a moment to reach ECR.
+    let stage = story("pull-denied").await.input("timeout", "10s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-PULL-403]: `shop/web` was not updated to 9f2c1e4: the nodes may not pull from ECR `web`
+      why:  kubelet on @NODE@, for @s: "...403 Forbidden"; one account for image and cluster
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: aws iam attach-role-policy --role-name eks-node \
+              --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liveness_probe_that_never_passes_is_named() {
+    let stage = story("never-alive").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-PROBE-LIVE]: `shop/web` was not updated to 9f2c1e4: container `app` is ended by its liveness probe
+      why:  kubelet on @NODE@: "Liveness probe failed: Get "http://10.0.16.8:8080/": dial tcp 10.0.16.8:8080: connect: connection refused"; @ new pods, @ times
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: give it longer, or make it answer sooner;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_fails_is_named() {
+    let stage = story("hook-fails").await;
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-START-HOOK]: `shop/web` was not updated to 9f2c1e4: the postStart hook of container `app` fails
+      why:  kubelet on @NODE@: "Exec lifecycle hook ([/bin/busybox false]) failed: command '/bin/busybox false' exited with 1: , message: """
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: correct `lifecycle.postStart` in the workload, or what it calls;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
+    assert_eq!(told.exit, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_not_there_is_named_before_the_time_is_over() {
+    let stage = story("missing-volume").await.input("timeout", "20s");
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.ending(), @r#"
+    error[SW-MOUNT-MISSING]: `shop/web` was not updated to 9f2c1e4: ConfigMap `missing`, which its pods mount, does not exist in `shop`
+      why:  kubelet on @NODE@, for @s: "MountVolume.SetUp failed for volume "settings" : configmap "missing" not found"; 1/1 new pods
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: create ConfigMap `missing` in `shop`, then ship again
+    "#);
+    insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
     assert_eq!(told.exit, 5);
 }

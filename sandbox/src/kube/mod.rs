@@ -15,6 +15,7 @@ mod managed;
 mod model;
 mod patch;
 mod pods;
+mod protobuf;
 mod read;
 mod replay;
 mod replicas;
@@ -24,6 +25,8 @@ mod seed;
 mod selectors;
 mod status;
 mod store;
+mod table;
+mod table_pod;
 mod tape;
 mod template;
 #[cfg(test)]
@@ -97,6 +100,8 @@ struct State {
     rules: access::Rules,
     scripts: Vec<(Matcher, Play)>,
     resolver: Option<Resolver>,
+    /// By digest, which one a runtime reports for it.
+    reporter: Option<Resolver>,
     /// The deployments that are on a recording, with the number of the play.
     playing: BTreeMap<Key, u64>,
     plays: u64,
@@ -104,6 +109,8 @@ struct State {
     poked: BTreeSet<Key>,
     /// When each deployment last made progress, on the clock.
     progress: BTreeMap<Key, Duration>,
+    /// How often the watches of a kind were silenced.
+    silenced: BTreeMap<String, u64>,
     /// What containers wrote, by pod and container; true for the run before the last.
     logs: BTreeMap<((String, String), String, bool), String>,
     placed: usize,
@@ -113,6 +120,17 @@ struct State {
 impl State {
     fn resolve(&self, reference: &str) -> Option<String> {
         self.resolver.as_ref().and_then(|resolve| resolve(reference))
+    }
+
+    /// An imageID as the nodes' runtime writes it.
+    fn reported(&self, id: String) -> String {
+        let Some((name, digest)) = id.split_once('@') else { return id };
+        let other = self.reporter.as_ref().and_then(|report| report(digest));
+        other.map_or_else(|| id.clone(), |other| format!("{name}@{other}"))
+    }
+
+    fn silenced(&self, kind: &str) -> u64 {
+        self.silenced.get(kind).copied().unwrap_or_default()
     }
 }
 
@@ -153,10 +171,12 @@ impl Kube {
             rules: access::Rules::default(),
             scripts: Vec::new(),
             resolver: None,
+            reporter: None,
             playing: BTreeMap::new(),
             plays: 0,
             poked: BTreeSet::new(),
             progress: BTreeMap::new(),
+            silenced: BTreeMap::new(),
             logs: BTreeMap::new(),
             placed: 0,
             addresses: 0,
@@ -226,6 +246,12 @@ impl Kube {
         self.with(|state| state.resolver = Some(Box::new(digest)));
     }
 
+    /// Sets which digest the nodes' runtime reports for one that was pulled: CRI-O names the manifest
+    /// that an index led to.
+    pub fn reporter(&self, digest: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
+        self.with(|state| state.reporter = Some(Box::new(digest)));
+    }
+
     /// Denies a verb (or `*`) on a resource (`deployments`, `pods/log`, or `*`) to everybody.
     pub fn deny(&self, verb: &str, resource: &str) {
         self.with(|state| state.rules.deny(verb, resource));
@@ -251,6 +277,12 @@ impl Kube {
     /// Forgets the history of changes, as a compaction does: watches from before get `410 Gone`.
     pub fn compact(&self) {
         self.with(|state| state.store.compact());
+    }
+
+    /// Silences every watch of a kind (`Pod`) that is open: it says nothing more and does not end. Those that
+    /// are opened later are well.
+    pub fn silence(&self, kind: &str) {
+        self.with(|state| *state.silenced.entry(kind.to_owned()).or_default() += 1);
     }
 
     /// Reads one object.

@@ -177,7 +177,8 @@ fn dress(state: &State, status: &mut Value, image: &str) {
     let pulled = !text(status, "/imageID").is_empty();
     status["image"] = if pulled { template::resolved(image) } else { image.to_owned() }.into();
     if pulled {
-        status["imageID"] = template::image_id(image, |tag| state.resolve(tag)).into();
+        let id = template::image_id(image, |tag| state.resolve(tag));
+        status["imageID"] = state.reported(id).into();
     }
 }
 

@@ -86,7 +86,7 @@ fn keep_logs(state: &mut State, played: &Played) {
 }
 
 /// The recorded patch itself: here it was the request that started the play.
-fn is_the_patch(row: &Row) -> bool {
+pub(super) fn is_the_patch(row: &Row) -> bool {
     let generation = number(&row.object, "/metadata/generation");
     row.kind() == "Deployment" && generation == 2 && {
         let conditions = list(&row.object, "/status/conditions");

@@ -220,6 +220,7 @@ impl Names {
             fill.pair(format!("{said}{}", tape.image()), format!("{said}{image}"));
         }
         fill.pair(tape.image(), template::resolved(image));
+        fill.pair(manifest_path(tape.image()), manifest_path(&template::resolved(image)));
         let repository = template::repository(tape.image());
         let digest = template::image_id(image, |tag| state.resolve(tag));
         for pod in tape.pods.values() {
@@ -271,6 +272,14 @@ impl Names {
         }
         (self.fill, self.pods)
     }
+}
+
+/// Where the registry has an image's manifest: errors of a pull quote the address.
+pub(super) fn manifest_path(image: &str) -> String {
+    let path = image.split_once('/').map_or("", |(_, path)| path);
+    let (repository, reference) = path.split_once(['@', ':']).unwrap_or((path, "latest"));
+    let reference = reference.rsplit('@').next().unwrap_or(reference);
+    format!("/v2/{repository}/manifests/{reference}")
 }
 
 /// Containers are named in prose, so each way of naming one is a text of its own.

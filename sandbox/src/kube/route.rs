@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::access::Asked;
 use super::kinds::{self, Kind};
 use super::status::Refused;
+use super::table::{self, Include};
 use super::write::{self, Writer};
-use super::{Body, Caller, Inner, State, discovery, logs, read, watch};
+use super::{Body, Caller, Inner, State, discovery, logs, protobuf, read, watch};
 
 /// The parameters of a request.
 pub(super) struct Query(BTreeMap<String, String>);
@@ -124,8 +125,11 @@ where
     let Some(place) = Place::read(path) else {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n".to_owned());
     };
+    let query = Query::read(parts.uri.query().unwrap_or_default());
+    let table = table::is_asked(header(ACCEPT)).then(|| Include::read(query.get("includeObject")));
     let call = Call {
-        query: Query::read(parts.uri.query().unwrap_or_default()),
+        query,
+        table,
         method: parts.method.clone(),
         media: header(CONTENT_TYPE).to_owned(),
         agent: header(USER_AGENT).to_owned(),
@@ -138,6 +142,8 @@ where
 
 struct Call {
     query: Query,
+    /// Asked for as a table, with this beside the cells.
+    table: Option<Include>,
     method: Method,
     media: String,
     agent: String,
@@ -178,20 +184,29 @@ impl Call {
         }
         match verb {
             "watch" => {
-                let mut answer = Response::new(watch::open(cluster, kind, namespace, &self.query)?);
+                let watched = watch::open(cluster, kind, namespace, &self.query, self.table)?;
+                let mut answer = Response::new(watched);
                 typed(&mut answer, "application/json");
                 Ok(answer)
             }
             "list" => {
-                let found = read::list(&cluster.lock().store, kind, namespace, &self.query)?;
-                Ok(json(StatusCode::OK, &found))
+                let state = cluster.lock();
+                let found = read::list(&state.store, kind, namespace, &self.query)?;
+                Ok(json(StatusCode::OK, &self.shown(found, &state)))
             }
             "get" => {
-                let found = read::get(&cluster.lock().store, kind, namespace, name)?;
-                Ok(json(StatusCode::OK, &found))
+                let state = cluster.lock();
+                let found = read::get(&state.store, kind, namespace, name)?;
+                Ok(json(StatusCode::OK, &self.shown(found, &state)))
             }
             _ => self.write(&mut cluster.lock(), verb),
         }
+    }
+
+    /// What was read, as a table if that was asked for and the kind has one.
+    fn shown(&self, found: Value, state: &State) -> Value {
+        let table = |include| table::of(self.place.kind, &found, include, state.clock.wall());
+        self.table.and_then(table).unwrap_or(found)
     }
 
     fn write(&self, state: &mut State, verb: &str) -> Result<Response<Body>, Refused> {
@@ -249,7 +264,12 @@ fn reviewed(
     if method != Method::POST {
         return Err(Refused::method());
     }
-    let asked = object(media, body)?;
+    let asked = if media.starts_with(protobuf::MEDIA) {
+        let unread = || Refused::bad_request("the object provided is unrecognized");
+        protobuf::review(body).ok_or_else(unread)?
+    } else {
+        object(media, body)?
+    };
     Ok(match review {
         "selfsubjectaccessreviews" => json(StatusCode::CREATED, &state.rules.access(asked)),
         "selfsubjectrulesreviews" => json(StatusCode::CREATED, &state.rules.rules(asked)),

@@ -2,39 +2,24 @@
 //! It must not touch the store; names, times and images are still those of the cluster that was recorded.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::OnceLock;
 
+use flate2::read::ZlibDecoder;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::json::{list, text};
 
-macro_rules! recordings {
-    ($($name:literal),* $(,)?) => {
-        static RECORDINGS: &[(&str, &str, &str)] = &[$((
-            $name,
-            include_str!(concat!("../../timelines/", $name, ".jsonl")),
-            include_str!(concat!("../../timelines/", $name, ".logs.json")),
-        )),*];
-    };
-}
+/// Name, rows and logs of each recording, as the build packed them.
+static RECORDINGS: &[(&str, &[u8], &[u8])] = include!(concat!(env!("OUT_DIR"), "/recordings.rs"));
 
-recordings![
-    "crash",
-    "crash-after-ready",
-    "crash-then-rollback",
-    "good",
-    "init-fails",
-    "missing-secret",
-    "never-ready",
-    "no-platform-in-index",
-    "out-of-memory",
-    "quota",
-    "tag-not-found",
-    "taken-over",
-    "unschedulable",
-    "wrong-architecture",
-];
+/// The text of a packed file.
+fn unpacked(packed: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    ZlibDecoder::new(packed).read_to_string(&mut text).ok()?;
+    Some(text)
+}
 
 /// The names of all recordings.
 pub fn recordings() -> impl Iterator<Item = &'static str> {
@@ -108,7 +93,8 @@ impl Tape {
         static TAPES: OnceLock<BTreeMap<&'static str, OnceLock<Option<Tape>>>> = OnceLock::new();
         let tapes = TAPES.get_or_init(|| recordings().map(|n| (n, OnceLock::new())).collect());
         let (_, lines, logs) = RECORDINGS.iter().find(|(known, ..)| *known == name)?;
-        tapes.get(name)?.get_or_init(|| Self::parse(lines, logs)).as_ref()
+        let read = || Self::parse(&unpacked(lines)?, &unpacked(logs)?);
+        tapes.get(name)?.get_or_init(read).as_ref()
     }
 
     fn parse(lines: &str, logs: &str) -> Option<Self> {

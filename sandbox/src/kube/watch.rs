@@ -1,5 +1,6 @@
 //! Watches: what changed in a selection since a version, as a stream of JSON lines that stays open.
-//! It must not keep the cluster alive: a watch ends when the cluster is gone.
+//! It must not keep the cluster alive: a watch ends when the cluster is gone. One that was silenced
+//! stays open and says nothing more, as behind something that forgot the connection.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,8 +20,9 @@ use super::kinds::Kind;
 use super::route::Query;
 use super::selectors::Selection;
 use super::status::Refused;
-use super::store::{Change, Store};
-use super::{Body, Inner};
+use super::store::Change;
+use super::table::{self, Include};
+use super::{Body, Inner, State};
 
 /// How long a watch stays open when the request does not say; the real server takes 30 to 60 minutes.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -32,7 +35,11 @@ struct Watch {
     kind: Kind,
     namespace: String,
     selection: Selection,
+    /// Objects are shown as tables of one row, with this beside the cells.
+    table: Option<Include>,
     seen: u64,
+    /// How often watches of its kind had been silenced when it was opened.
+    silenced: u64,
     end: Instant,
     bookmark: Option<Instant>,
     lines: VecDeque<Value>,
@@ -45,6 +52,7 @@ pub(super) fn open(
     kind: Kind,
     namespace: &str,
     query: &Query,
+    table: Option<Include>,
 ) -> Result<Body, Refused> {
     if !query.get("sendInitialEvents").is_empty() {
         return Err(Refused::initial_events());
@@ -65,14 +73,16 @@ pub(super) fn open(
         kind,
         namespace: namespace.to_owned(),
         selection,
+        table,
         seen: asked.unwrap_or_else(|| state.store.version()),
+        silenced: state.silenced(kind.kind),
         end: Instant::now() + timeout.map_or(PATIENCE, Duration::from_secs),
         bookmark: bookmarks.then(|| Instant::now() + BOOKMARKS),
         lines: VecDeque::new(),
         ended: false,
     };
     if asked.is_none() {
-        watch.begin(&state.store);
+        watch.begin(&state);
     }
     drop(state);
     let lines = stream::unfold(watch, |mut watch| async move {
@@ -85,16 +95,26 @@ pub(super) fn open(
 
 impl Watch {
     /// Without a version, a watch begins with what is there.
-    fn begin(&mut self, store: &Store) {
-        for object in store.all(self.kind, &self.namespace) {
+    fn begin(&mut self, state: &State) {
+        let now = state.clock.wall();
+        for object in state.store.all(self.kind, &self.namespace) {
             if self.selection.holds(object) {
+                let object = self.shown(object, now);
                 self.lines.push_back(json!({ "type": "ADDED", "object": object }));
             }
         }
     }
 
+    fn shown(&self, object: &Value, now: Timestamp) -> Value {
+        let table = |include| table::of(self.kind, object, include, now);
+        self.table.and_then(table).unwrap_or_else(|| object.clone())
+    }
+
     async fn next(&mut self) -> Option<Value> {
         loop {
+            if self.is_silenced()? {
+                return std::future::pending().await;
+            }
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
@@ -109,6 +129,12 @@ impl Watch {
         }
     }
 
+    fn is_silenced(&self) -> Option<bool> {
+        let cluster = self.cluster.upgrade()?;
+        let state = cluster.lock();
+        Some(state.silenced(self.kind.kind) > self.silenced)
+    }
+
     /// Takes what is new; nothing when the cluster is gone.
     fn collect(&mut self) -> Option<()> {
         let cluster = self.cluster.upgrade()?;
@@ -119,7 +145,8 @@ impl Watch {
             self.ended = true;
             return Some(());
         };
-        let lines: Vec<_> = changes.filter_map(|change| self.line(change)).collect();
+        let now = state.clock.wall();
+        let lines: Vec<_> = changes.filter_map(|change| self.line(change, now)).collect();
         self.lines.extend(lines);
         self.seen = self.seen.max(state.store.version());
         Some(())
@@ -150,7 +177,7 @@ impl Watch {
     }
 
     /// The line of a change; an object that leaves the selection is deleted as far as this watch can see.
-    fn line(&self, change: &Change) -> Option<Value> {
+    fn line(&self, change: &Change, now: Timestamp) -> Option<Value> {
         let here = self.namespace.is_empty() || self.namespace == change.key.namespace;
         if change.key.kind != self.kind.kind || !here {
             return None;
@@ -163,6 +190,6 @@ impl Watch {
             (true, true) => "MODIFIED",
             (true, false) => "DELETED",
         };
-        Some(json!({ "type": kind, "object": change.after }))
+        Some(json!({ "type": kind, "object": self.shown(&change.after, now) }))
     }
 }

@@ -106,47 +106,12 @@ fn store(
     mut after: Value,
     writer: &Writer<'_>,
 ) -> Result<Value, Refused> {
-    let name = text(before, "/metadata/name");
-    let kept = |field: &str| (text(before, field), text(&after, field));
-    let (uid, asked) = kept("/metadata/uid");
-    if !asked.is_empty() && uid != asked {
-        let why =
-            format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {uid}");
-        return Err(Refused::conflict(kind, name, &why));
-    }
-    let (version, asked) = kept("/metadata/resourceVersion");
-    if !asked.is_empty() && version != asked {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
-        return Err(Refused::conflict(kind, name, why));
-    }
-    let (_, asked) = kept("/metadata/name");
-    if asked != name {
-        let why = format!("Invalid value: \"{asked}\": field is immutable");
-        return Err(Refused::invalid(kind, name, "metadata.name", "FieldValueInvalid", &why));
-    }
-    for field in [
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "resourceVersion",
-        "managedFields",
-        "deletionTimestamp",
-    ] {
-        match before["metadata"].get(field) {
-            Some(value) => set(&mut after, &["metadata", field], value.clone()),
-            None => unset(&mut after, &["metadata", field]),
-        }
-    }
-    after["kind"] = kind.kind.into();
-    after["apiVersion"] = kind.api_version().into();
-    if let Some(status) = before.get("status") {
-        after["status"] = status.clone();
-    }
+    check_same(kind, before, &after)?;
+    keep_servers_own(kind, before, &mut after);
     if kind.kind == "Deployment" {
         template::default_deployment(&mut after);
     }
-    check(kind, name, &after)?;
+    check(kind, text(before, "/metadata/name"), &after)?;
     if *before == after {
         return Ok(after);
     }
@@ -163,6 +128,52 @@ fn store(
         rollout::written(state, Some(before), &stored);
     }
     Ok(stored)
+}
+
+/// Refuses a write that is about another object or another version of it.
+fn check_same(kind: Kind, before: &Value, after: &Value) -> Result<(), Refused> {
+    let name = text(before, "/metadata/name");
+    let both = |field: &str| (text(before, field), text(after, field));
+    let (uid, asked) = both("/metadata/uid");
+    if !asked.is_empty() && uid != asked {
+        let why =
+            format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {uid}");
+        return Err(Refused::conflict(kind, name, &why));
+    }
+    let (version, asked) = both("/metadata/resourceVersion");
+    if !asked.is_empty() && version != asked {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        return Err(Refused::conflict(kind, name, why));
+    }
+    let (_, asked) = both("/metadata/name");
+    if asked != name {
+        let why = format!("Invalid value: \"{asked}\": field is immutable");
+        return Err(Refused::invalid(kind, name, "metadata.name", "FieldValueInvalid", &why));
+    }
+    Ok(())
+}
+
+/// Puts back what only the server writes, whatever the writer sent there.
+fn keep_servers_own(kind: Kind, before: &Value, after: &mut Value) {
+    for field in [
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "resourceVersion",
+        "managedFields",
+        "deletionTimestamp",
+    ] {
+        match before["metadata"].get(field) {
+            Some(value) => set(after, &["metadata", field], value.clone()),
+            None => unset(after, &["metadata", field]),
+        }
+    }
+    after["kind"] = kind.kind.into();
+    after["apiVersion"] = kind.api_version().into();
+    if let Some(status) = before.get("status") {
+        after["status"] = status.clone();
+    }
 }
 
 fn check_kind(kind: Kind, object: &Value) -> Result<(), Refused> {

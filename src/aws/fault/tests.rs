@@ -238,3 +238,23 @@ fn our_own_refusal_passes_through_the_sdk_unchanged() {
     assert_eq!(fault.failure(&place(How::Oidc)), failure);
     assert_eq!(fault.unseen("images").because, "role `ship` did not accept this run");
 }
+
+#[test]
+fn a_signature_for_another_region_is_no_bad_key() {
+    // As STS has said it through the years, and as IAM's guide spells it.
+    for said in [
+        "Credential should be scoped to a valid region, not 'us-east-1'. ",
+        "Credential should be scoped to a valid region. ",
+        "Credential should be scoped to a valid Region, not us-east-1",
+    ] {
+        let fault = answered("sts:GetCallerIdentity", 403, "SignatureDoesNotMatch", said);
+        assert_eq!(fault.failure(&place(How::AccessKey)).code, Code::InputInvalid, "{said}");
+    }
+    let said = "Credential should be scoped to a valid region, not 'us-east-1'. ";
+    let code = "InvalidSignatureException";
+    assert_snapshot!(tells("ecr:BatchGetImage", 400, code, said, How::Oidc), @r#"
+    SW-INPUT-INVALID: `aws-region` is `ap-northeast-2`, which is not where api.ecr.ap-northeast-2.amazonaws.com is
+      why:  `ecr:BatchGetImage` answered 400 InvalidSignatureException: "Credential should be scoped to a valid region, not 'us-east-1'."
+      next: set `aws-region` to the region of the repository and the cluster, or mend the AWS_ENDPOINT_URL that is set
+    "#);
+}

@@ -170,6 +170,7 @@ async fn story(
             is_rerun: false,
             now: jiff::Timestamp::now(),
         },
+        github: None,
         report: &report,
         cancel: &cancel,
         secrets: Arc::new(|_: &str| {}),

@@ -1,6 +1,6 @@
 //! The feed: what it says, and what it survives.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -34,7 +34,11 @@ fn list(version: &str, items: &[Value]) -> Say {
 
 /// Everything is there and silent: what a test does not play itself.
 fn quiet(heard: &Heard) -> Say {
-    if heard.is_watch() { Say::Lines(vec![], Then::Stay) } else { list("1", &[]) }
+    match heard.is_watch() {
+        true => Say::Lines(vec![], Then::Stay),
+        false if heard.path() == WORKLOADS => list("100", &[deployment()]),
+        false => list("1", &[]),
+    }
 }
 
 /// Plays the pods, all else is quiet.
@@ -58,6 +62,9 @@ fn words(fed: &Fed) -> String {
         Fed::Seen(Seen::WorkloadGone) => "workload gone".into(),
         Fed::Seen(Seen::Event(event)) => format!("event {}", event.reason.clone().unwrap()),
         Fed::Seen(other) => format!("{other:?}"),
+        Fed::Lost { text, .. } => format!("lost: {text}"),
+        Fed::Found(what) => format!("found: {what}"),
+        Fed::Confirmed => "confirmed".into(),
         Fed::Trouble(text) => format!("trouble: {text}"),
         Fed::Again(what) => format!("again: {what}"),
         Fed::Unseen(unseen) => unseen.to_string(),
@@ -151,17 +158,7 @@ async fn an_old_version_is_listed_again_and_what_vanished_is_told() {
     })
     .await;
     let mut feed = connect(&server).watch(&patched());
-    let expected = [
-        "pod 1",
-        "pod 2",
-        "pod 6",
-        "pod a gone",
-        "pod c gone",
-        "pod 2",
-        "pod 18",
-        "pod b gone",
-        "pod 18",
-    ];
+    let expected = ["pod 1", "pod 2", "pod 6", "pod a gone", "pod c gone", "pod 18", "pod b gone"];
     assert_eq!(next(&mut feed, expected.len()).await, expected);
     let from: Vec<_> = server
         .watches_of("pods")
@@ -210,7 +207,8 @@ async fn a_line_that_stays_garbled_is_replaced_by_a_list() {
     })
     .await;
     let mut feed = connect(&server).watch(&patched());
-    assert_eq!(next(&mut feed, 1).await, ["pod 8"]);
+    let lost = "lost: pods cannot be read: a line of its answer cannot be read";
+    assert_eq!(next(&mut feed, 3).await, [lost, "pod 8", "found: pods"]);
 }
 
 #[tokio::test]
@@ -292,23 +290,89 @@ async fn events_that_may_not_be_read_are_unseen_and_the_rest_goes_on() {
 #[tokio::test]
 async fn an_outage_is_told_and_its_end_too() {
     let server = pods(|heard, before| match (heard.is_watch(), before) {
-        (false, 0) => list("5", &[]),
+        (false, _) => list("5", &[]),
         (true, 0..=8) => status(503, "ServiceUnavailable", "apiserver is shutting down"),
         _ => Say::Lines(vec![line("ADDED", &pod("a", 6))], Then::Stay),
     })
     .await;
     let mut feed = connect(&server).watch(&patched());
-    let said = next(&mut feed, 2).await;
-    assert_eq!(
-        said[0],
-        "trouble: pods cannot be read since 0 s: it answered 503: \"apiserver is shutting down\""
-    );
-    let mut rest = said;
-    while rest.last().is_some_and(|last| last.starts_with("trouble") || last.starts_with("pod")) {
-        rest.extend(next(&mut feed, 1).await);
+    let mut said = next(&mut feed, 1).await;
+    while said.last().is_some_and(|last| last != "pod 6") && said.len() < 20 {
+        said.extend(next(&mut feed, 1).await);
     }
-    assert!(rest.contains(&"pod 6".to_owned()), "{rest:?}");
-    assert_eq!(rest.last().unwrap(), "again: pods");
+    let cause = "it answered 503: \"apiserver is shutting down\"";
+    assert_eq!(said[0], format!("lost: pods cannot be read: {cause}"));
+    let talk = |text: &&String| text.starts_with("trouble");
+    assert_eq!(
+        said.iter().find(talk),
+        Some(&format!("trouble: pods cannot be read since 0 s: {cause}"))
+    );
+    assert_eq!(said[said.len() - 3..], ["found: pods", "again: pods", "pod 6"]);
+}
+
+#[tokio::test]
+async fn an_outage_that_is_too_short_to_tell_is_counted_from_its_first_moment() {
+    let server = pods(|heard, before| match (heard.is_watch(), before) {
+        (false, 0) => list("5", &[pod("a", 3)]),
+        (true, 0) => Say::Lines(vec![], Then::End),
+        (true, 1) => Say::Close,
+        (false, _) => list("9", &[pod("a", 8)]),
+        _ => Say::Lines(vec![], Then::Stay),
+    })
+    .await;
+    let mut feed = connect(&server).watch(&patched());
+    let said = next(&mut feed, 4).await;
+    assert_eq!(said[0], "pod 3");
+    assert!(said[1].starts_with("lost: pods cannot be read: "), "{said:?}");
+    // What happened meanwhile is told before it is well again, and nobody is bothered with it.
+    assert_eq!(said[2..], ["pod 8", "found: pods"]);
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_checked_and_nothing_is_said() {
+    let server = Server::start(|heard, _| quiet(heard)).await;
+    let mut feed = connect(&server).watch(&patched());
+    let said = timeout(Duration::from_secs(1), feed.next()).await;
+    assert!(said.is_err(), "{said:?}");
+    let lists = server.heard().iter().filter(|h| h.path() == PODS && !h.is_watch()).count();
+    assert!(lists >= 2, "{lists}");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_dead_is_known_by_what_it_did_not_say() {
+    let server = pods(|heard, before| match (heard.is_watch(), before) {
+        (false, 0) => list("5", &[pod("a", 3), pod("b", 4)]),
+        (false, _) => list("9", &[pod("a", 8)]),
+        _ => Say::Lines(vec![], Then::Stay),
+    })
+    .await;
+    let began = Instant::now();
+    let mut feed = connect(&server).watch(&patched());
+    assert_eq!(next(&mut feed, 2).await, ["pod 3", "pod 4"]);
+    let Some(Fed::Lost { what, since, .. }) = feed.next().await else { panic!("not lost") };
+    assert_eq!(what, "pods");
+    assert!(since.duration_since(began) < Duration::from_millis(250), "since it was heard last");
+    let text = "trouble: pods were not heard for 0 s: their watch was dead";
+    let rest = ["pod b gone", "pod 8", "found: pods", "again: pods"];
+    assert_eq!(next(&mut feed, 5).await, [&[text][..], &rest].concat());
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_read_anew_and_its_news_told_before() {
+    let server = pods(|heard, before| match (heard.is_watch(), before) {
+        (false, 0) => list("5", &[pod("a", 3)]),
+        (false, _) => list("9", &[pod("a", 8)]),
+        _ => Say::Lines(vec![], Then::Stay),
+    })
+    .await;
+    let mut feed = connect(&server).watch(&patched());
+    assert_eq!(next(&mut feed, 1).await, ["pod 3"]);
+    feed.ask();
+    assert_eq!(next(&mut feed, 2).await, ["pod 8", "confirmed"]);
+    for path in [PODS, WORKLOADS, "/apis/apps/v1/namespaces/shop/replicasets"] {
+        let lists = server.heard().iter().filter(|h| h.path() == path && !h.is_watch()).count();
+        assert!(lists >= 1, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use server::Server;
 /// Tokens `t1`, `t2`, …, each good for this long.
 fn tokens(valid_for: Duration) -> Token {
     let minted = AtomicU32::new(0);
-    Arc::new(move || {
+    Arc::new(move |_| {
         let number = minted.fetch_add(1, Ordering::SeqCst) + 1;
         async move { Ok(EksToken { token: format!("t{number}").into(), valid_for }) }.boxed()
     })

@@ -45,6 +45,11 @@ pub(super) fn told(told: &Told) -> String {
     format!("\n<pre>{}</pre>\n", html(&talk::block(told).join("\n")))
 }
 
+/// Lines as they are in the terminal.
+pub(super) fn lines(lines: &[String]) -> String {
+    format!("\n<pre>{}</pre>\n", html(&lines.join("\n")))
+}
+
 /// Text that can be unfolded.
 pub(super) fn details(title: &str, text: &str) -> String {
     format!(

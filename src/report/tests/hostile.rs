@@ -99,7 +99,7 @@ fn hostile_lines_are_only_text_in_a_log() {
             assert_plain(text, said);
         }
         assert!(
-            !page.summary.contains("<img") && page.summary.matches("</pre>").count() == 2,
+            !page.summary.contains("<img") && page.summary.matches("</pre>").count() == 3,
             "{}",
             page.summary
         );

@@ -138,6 +138,8 @@ fn refused(e: &Evidence, message: &str) -> Failure {
             "  ecr:BatchGetImage, ecr:GetDownloadUrlForLayer, ecr:BatchCheckLayerAvailability",
         );
     }
+    // EKS gives the role's ARN; IAM's commands take its name, which follows any path.
+    let role = role.rsplit('/').next().unwrap_or(role);
     failure
         .next(format!("aws iam attach-role-policy --role-name {role} \\"))
         .next("  --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly")

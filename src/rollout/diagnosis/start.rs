@@ -32,9 +32,7 @@ pub(super) fn platform(e: &Evidence, words: &str) -> Failure {
             said_last(program(words)),
             e.platforms()
         ))
-        .next(
-            "leave out `platform`, so that slipway reads it from the nodes, and push a new commit",
-        )
+        .next(format!("build it for {node} too, or leave out `platform`: the nodes decide"))
 }
 
 /// The kernel does not know the program's format, and the platform is not the reason, or not known.
@@ -46,8 +44,9 @@ pub(super) fn format(e: &Evidence, words: &str) -> Failure {
     let failure = Failure::new(Code::StartFormat, what).why(said_last(program(words)));
     match &e.node_platform {
         Some(node) if !e.image_platforms.is_empty() => failure
-            .why(format!("the platform is right: image and node are {node}"))
-            .next("if it is a script, begin it with a line like `#!/bin/sh`; if not, its file is damaged"),
+            .why(format!("image and node both say {node}"))
+            .next("if it is a script, begin it with a line like `#!/bin/sh`; if it is a binary, it was")
+            .next(format!("built for another platform than the image says: build it for {node}")),
         _ => failure
             .why("the platforms of image and node were not both seen")
             .next("if it is a script, begin it with a line like `#!/bin/sh`; if not, compare")
@@ -97,6 +96,11 @@ fn nothing(e: &Evidence, words: &str) -> Failure {
 }
 
 fn hook(e: &Evidence, words: &str) -> Failure {
+    // Which container of which pod it was is said already.
+    let words = match (words.split_once(" for Container "), words.split_once(" failed - error: ")) {
+        (Some((hook, _)), Some((_, error))) => &format!("{hook} failed: {error}"),
+        _ => words,
+    };
     Failure::new(Code::StartHook, format!("the postStart hook of {} fails", e.container()))
         .why(format!("{}: {}", e.kubelet(), said(words)))
         .next("correct `lifecycle.postStart` in the workload, or what it calls")

@@ -253,3 +253,78 @@ fn a_kill_after_a_failed_liveness_probe_is_the_probes() {
     let expected = Trouble::Killed { probe: "liveness".into(), message, times: 2 };
     assert_eq!(cause(judged(seen)).unwrap().trouble, expected);
 }
+
+/// A word of the kubelet about a pod, first said at 09:00:02 and last so many seconds later.
+fn says(pod: &str, reason: &str, message: &str, seconds: i64) -> Seen {
+    let Seen::Event(mut said) = event(pod, reason, message) else { panic!("an event") };
+    let first: jiff::Timestamp = "2026-11-21T09:00:02Z".parse().unwrap();
+    let at = |time| Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+    said.metadata.name = Some(format!("{pod}.{reason}.{}", message.len()));
+    said.first_timestamp = at(first);
+    said.last_timestamp = at(first + jiff::SignedDuration::from_secs(seconds));
+    Seen::Event(said)
+}
+
+const NO_CONF: &str =
+    "MountVolume.SetUp failed for volume \"conf\" : configmap \"web-conf\" not found";
+const NO_SECRET: &str =
+    "MountVolume.SetUp failed for volume \"tls\" : secret \"web-tls\" not found";
+const NO_ADDRESS: &str = "Failed to create pod sandbox: plugin type=\"aws-cni\" failed (add): add cmd: failed to assign an IP address to container";
+
+fn creating(name: &str) -> Seen {
+    pod("new", name, waiting("ContainerCreating", ""), json!({ "status": { "phase": "Pending" } }))
+}
+
+#[test]
+fn what_only_events_say_is_believed_when_the_kubelet_says_so_after_the_grace() {
+    let table = [
+        ("FailedMount", NO_CONF, 63, true),
+        ("FailedMount", NO_SECRET, 63, true),
+        // It is tried again at 63 s: until then somebody may have created it.
+        ("FailedMount", NO_CONF, 31, false),
+        ("FailedMount", "MountVolume.SetUp failed: rpc error: timed out", 300, false),
+        ("FailedCreatePodSandBox", NO_ADDRESS, 130, true),
+        ("FailedCreatePodSandBox", NO_ADDRESS, 100, false),
+        ("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error", 300, false),
+    ];
+    for (reason, message, seconds, believed) in table {
+        let pods = vec![creating("a"), says("a", reason, message, seconds)];
+        assert_eq!(fails_at(pods).is_some(), believed, "{message} for {seconds}");
+    }
+}
+
+#[test]
+fn a_missing_volume_ends_a_rollout_only_where_every_new_pod_has_it() {
+    let doomed = || vec![creating("a"), says("a", "FailedMount", NO_CONF, 63)];
+    let with = |more: Vec<Seen>| fails_at(doomed().into_iter().chain(more).collect());
+    assert_eq!(with(vec![creating("b")]), None);
+    assert_eq!(with(vec![creating("b"), says("b", "FailedMount", NO_CONF, 63)]), Some(1));
+    assert_eq!(with(vec![ready("b")]), None);
+}
+
+#[test]
+fn a_volume_that_came_late_is_no_trouble_any_more() {
+    let doomed = || vec![creating("a"), says("a", "FailedMount", NO_CONF, 63)];
+    let after = |more: Seen| fails_at([more].into_iter().chain(doomed()).collect());
+    let Seen::Event(mut pulling) = says("a", "Pulling", "Pulling image", 70) else { panic!() };
+    pulling.type_ = Some("Normal".into());
+    assert_eq!(after(Seen::Event(pulling)), None);
+    let condition = json!([{ "type": "PodReadyToStartContainers", "status": "True" }]);
+    let more = json!({ "status": { "conditions": condition, "phase": "Pending" } });
+    let begun = pod("new", "a", waiting("ContainerCreating", ""), more);
+    assert_eq!(fails_at(vec![begun, says("a", "FailedMount", NO_CONF, 63)]), None);
+}
+
+#[test]
+fn the_words_that_name_the_volume_stay_when_the_kubelet_tires() {
+    let tired = "Unable to attach or mount volumes: unmounted volumes=[conf]: timed out";
+    let seen = vec![
+        (1, workload(3, under_way(), json!({}))),
+        (1, set("new", json!([]))),
+        (2, creating("a")),
+        (64, says("a", "FailedMount", tired, 120)),
+        (65, says("a", "FailedMount", NO_CONF, 63)),
+    ];
+    let cause = cause(judged(seen)).unwrap();
+    assert_eq!(cause.trouble, Trouble::Mount { message: NO_CONF.into() });
+}

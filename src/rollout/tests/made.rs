@@ -172,9 +172,18 @@ pub(super) fn judged(seen: Vec<(u64, Seen)>) -> Verdict {
 pub(super) fn judged_by(memory: &mut Memory, seen: Vec<(u64, Seen)>) -> Verdict {
     let mut verdict = Verdict::Waiting;
     for (second, seen) in seen {
-        verdict = judge(memory, &Observation { at: Duration::from_secs(second), seen });
+        verdict = confirmed(memory, &Observation { at: Duration::from_secs(second), seen });
     }
     verdict
+}
+
+/// What the fold says once everything was read anew, where it asks for that: nothing was missed.
+pub(super) fn confirmed(memory: &mut Memory, seen: &Observation) -> Verdict {
+    let verdict = judge(memory, seen);
+    if !memory.doubts() {
+        return verdict;
+    }
+    judge(memory, &Observation { at: seen.at, seen: Seen::Confirmed })
 }
 
 /// The trouble of a verdict that has a cause.

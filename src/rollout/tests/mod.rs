@@ -117,7 +117,9 @@ impl Recording {
     fn evidence(&self, memory: &Memory, cause: &Cause) -> Evidence {
         let container = cause.container.clone().unwrap_or_default();
         let (node, image) = match self.name {
-            "wrong-architecture" | "no-platform-in-index" => ("linux/amd64", "linux/arm64"),
+            "permission-denied" | "wrong-platform" | "no-platform-in-index" => {
+                ("linux/amd64", "linux/arm64")
+            }
             _ => ("linux/amd64", "linux/amd64"),
         };
         Evidence {
@@ -194,7 +196,7 @@ impl Default for Played {
 impl Played {
     fn step(&mut self, memory: &mut Memory, seen: &Observation) {
         self.at = seen.at;
-        self.verdict = judge(memory, seen);
+        self.verdict = made::confirmed(memory, seen);
         let now = memory.progress();
         if now != self.progress {
             let note = now.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();

@@ -104,10 +104,17 @@ fn the_order_between_kinds_changes_no_cause() {
     }
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 21] = [
     "good",
     "crash",
+    "permission-denied",
+    "wrong-platform",
     "wrong-architecture",
+    "no-format",
+    "pull-denied",
+    "missing-volume",
+    "never-alive",
+    "hook-fails",
     "no-platform-in-index",
     "tag-not-found",
     "never-ready",
@@ -132,12 +139,77 @@ fn a_program_that_stops_is_known_at_its_second_exit() {
 }
 
 #[test]
-fn a_binary_for_another_platform_is_known_at_its_second_start() {
+fn an_image_for_another_platform_is_known_at_its_second_start() {
+    assert_snapshot!(Recording::of("wrong-platform").told(PATIENCE), @r#"
+    2.3s: failed
+    SW-START-PLATFORM: container `web` cannot start on these nodes
+      why:  "exec /bin/busybox: exec format error" on node-1 (linux/amd64); the image is linux/arm64
+      next: build it for linux/amd64 too, or leave out `platform`: the nodes decide
+    "#);
+}
+
+#[test]
+fn a_binary_that_its_image_gives_another_platform_is_known_at_its_second_start() {
     assert_snapshot!(Recording::of("wrong-architecture").told(PATIENCE), @r#"
+    3.5s: failed
+    SW-START-FORMAT: the program of container `web` cannot be executed
+      why:  "exec /bin/busybox: exec format error"
+      why:  image and node both say linux/amd64
+      next: if it is a script, begin it with a line like `#!/bin/sh`; if it is a binary, it was
+      next: built for another platform than the image says: build it for linux/amd64
+    "#);
+}
+
+#[test]
+fn a_script_without_an_interpreter_is_known_at_its_second_start() {
+    assert_snapshot!(Recording::of("no-format").told(PATIENCE), @r#"
+    2.5s: failed
+    SW-START-FORMAT: the program of container `web` cannot be executed
+      why:  "exec /bin/start: exec format error"
+      why:  image and node both say linux/amd64
+      next: if it is a script, begin it with a line like `#!/bin/sh`; if it is a binary, it was
+      next: built for another platform than the image says: build it for linux/amd64
+    "#);
+}
+
+#[test]
+fn a_pull_that_is_refused_names_the_right_that_is_missing() {
+    assert_snapshot!(Recording::of("pull-denied").told(PATIENCE), @r#"
+    40.9s: late
+    SW-PULL-403: the nodes may not pull from ECR `recorded`
+      why:  kubelet on node-1, for 39s: "...to resolve image: unexpected status from HEAD request to https://123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/v2/recorded/manifests/denied: 403 Forbidden"; one account for image and cluster
+      next: aws iam attach-role-policy --role-name NODE-ROLE \
+      next:   --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly
+    "#);
+}
+
+#[test]
+fn a_liveness_probe_that_fails_is_told_as_the_reason_of_the_restarts() {
+    assert_snapshot!(Recording::of("never-alive").told(PATIENCE), @r#"
+    16.4s: failed
+    SW-PROBE-LIVE: container `web` is ended by its liveness probe
+      why:  kubelet on node-1, for 10s: "Liveness probe failed: Get "http://10.244.0.24:8080/": dial tcp 10.244.0.24:8080: connect: connection refused"; 1/1 new pods, 3 times
+      next: give it longer than 2s (2 x 1s) now, or make GET / on 8080 answer sooner
+    "#);
+}
+
+#[test]
+fn a_hook_that_fails_is_named() {
+    assert_snapshot!(Recording::of("hook-fails").told(PATIENCE), @r#"
+    6.5s: failed
+    SW-START-HOOK: the postStart hook of container `web` fails
+      why:  kubelet on node-1, for 3s: "Exec lifecycle hook ([/bin/busybox false]) failed: command '/bin/busybox false' exited with 1: , message: """
+      next: correct `lifecycle.postStart` in the workload, or what it calls
+    "#);
+}
+
+#[test]
+fn a_program_that_may_not_be_run_on_another_platform_is_told_as_that() {
+    assert_snapshot!(Recording::of("permission-denied").told(PATIENCE), @r#"
     2.4s: failed
     SW-START-PLATFORM: container `web` cannot start on these nodes
       why:  "exec: "/bin/busybox": permission denied" on node-1 (linux/amd64); the image is linux/arm64
-      next: leave out `platform`, so that slipway reads it from the nodes, and push a new commit
+      next: build it for linux/amd64 too, or leave out `platform`: the nodes decide
     "#);
 }
 

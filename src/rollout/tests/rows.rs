@@ -77,9 +77,10 @@ fn a_refused_pull_names_the_right_and_who_lacks_it() {
     let mut own = pull(refused);
     own.same_account = Some(true);
     own.cause.lasted = Duration::from_secs(60);
-    own.node_role = Some("eks-node".into());
+    own.node_role = Some("arn:aws:iam::123456789012:role/nodes/eks-node".into());
     let mut other = pull(refused);
     other.same_account = Some(false);
+    other.node_role = own.node_role.clone();
     assert_snapshot!(all([own, other, pull("AccessDeniedException: kms:Decrypt")]), @r#"
     SW-PULL-403: the nodes may not pull from ECR `web`
       why:  kubelet on ip-10-0-1-12, for 60s: "failed to resolve reference: unexpected status: 403 Forbidden"; one account for image and cluster
@@ -87,7 +88,7 @@ fn a_refused_pull_names_the_right_and_who_lacks_it() {
       next:   --policy-arn arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly
     SW-PULL-403: the nodes may not pull from ECR `web`
       why:  kubelet on ip-10-0-1-12: "failed to resolve reference: unexpected status: 403 Forbidden"; image and cluster are in different accounts
-      next: in the policy of ECR `web`, allow role NODE-ROLE:
+      next: in the policy of ECR `web`, allow role arn:aws:iam::123456789012:role/nodes/eks-node:
       next:   ecr:BatchGetImage, ecr:GetDownloadUrlForLayer, ecr:BatchCheckLayerAvailability
     SW-PULL-403: the key of ECR `web` does not let the nodes decrypt
       why:  kubelet on ip-10-0-1-12: "AccessDeniedException: kms:Decrypt"
@@ -157,11 +158,12 @@ fn exec_format_error_is_judged_by_the_platforms_and_not_by_the_exit_code() {
     assert_snapshot!(all([other, with_log(exit(1), words), unknown]), @r#"
     SW-START-PLATFORM: container `app` cannot start on these nodes
       why:  "exec /app/server: exec format error" on ip-10-0-1-12 (linux/amd64); the image is linux/arm64
-      next: leave out `platform`, so that slipway reads it from the nodes, and push a new commit
+      next: build it for linux/amd64 too, or leave out `platform`: the nodes decide
     SW-START-FORMAT: the program of container `app` cannot be executed
       why:  "exec /app/server: exec format error"
-      why:  the platform is right: image and node are linux/amd64
-      next: if it is a script, begin it with a line like `#!/bin/sh`; if not, its file is damaged
+      why:  image and node both say linux/amd64
+      next: if it is a script, begin it with a line like `#!/bin/sh`; if it is a binary, it was
+      next: built for another platform than the image says: build it for linux/amd64
     SW-START-FORMAT: the program of container `app` cannot be executed
       why:  "exec /app/server: exec format error"
       why:  the platforms of image and node were not both seen

@@ -59,6 +59,33 @@ fn success_needs_the_bake_to_pass_without_an_exit() {
 }
 
 #[test]
+fn what_only_time_brings_about_waits_until_everything_was_read_anew() {
+    let at = |second, seen| Observation { at: Duration::from_secs(second), seen };
+    let fresh = || Memory::new(patched(), PATIENCE, Grace::default());
+    let seen = || vec![(1, workload(1, all(1), json!({}))), (1, set("new", json!([])))];
+
+    let mut baked = fresh();
+    judged_by(&mut baked, seen().into_iter().chain([(2, ready("a"))]).collect());
+    assert_eq!(judge(&mut baked, &at(32, Seen::Tick)), Verdict::Waiting);
+    assert!(baked.doubts());
+    let mut blind = baked.clone();
+    assert_eq!(judge(&mut baked, &at(33, Seen::Confirmed)), ready_proof(1, 2));
+
+    // It had fallen, and the watch that should have told was dead.
+    let again = json!({ "ready": true, "restartCount": 1, "lastState": ended(1, 1)["state"] });
+    let verdict = judge(&mut blind, &at(33, pod("new", "a", again, json!({}))));
+    assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
+
+    let mut late = fresh();
+    judged_by(&mut late, seen());
+    assert_eq!(judge(&mut late, &at(600, Seen::Tick)), Verdict::Waiting);
+    // It was ready long since: now the bake begins, and it gets its time.
+    assert_eq!(judge(&mut late, &at(601, ready("a"))), Verdict::Waiting);
+    assert_eq!(judge(&mut late, &at(601, Seen::Confirmed)), Verdict::Waiting);
+    assert_eq!(judge(&mut late, &at(631, Seen::Confirmed)), ready_proof(1, 601));
+}
+
+#[test]
 fn an_exit_in_the_bake_fails_the_rollout_at_once() {
     let seen = vec![
         (1, workload(1, all(1), json!({}))),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use serde_json::{Value, json};
 
@@ -167,6 +168,18 @@ async fn a_watch_from_a_version_sees_only_what_came_after() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silenced_watch_stays_open_and_says_nothing_and_a_new_one_is_well() {
+    let kube = cluster(Speed::Instant, 1);
+    let open = || Request::get("/api/v1/pods?watch=1").body(crate::kube::Body::default()).unwrap();
+    let mut old = kube.answer(open()).await.into_body();
+    assert!(old.frame().await.is_some(), "what is there");
+    kube.silence("Pod");
+    let never = tokio::time::timeout(Duration::from_secs(7200), old.frame()).await;
+    assert!(never.is_err(), "neither a line nor an end");
+    assert!(kube.answer(open()).await.into_body().frame().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_from_a_forgotten_version_is_gone() {
     let kube = cluster(Speed::Instant, 1);
     kube.compact();
@@ -211,4 +224,104 @@ async fn a_container_without_a_previous_run_has_no_previous_log() {
     let (status, body) = get(&kube, &path).await;
     let expected = format!("previous terminated container \"web\" in pod \"{name}\" not found");
     assert_eq!((status, body["message"].as_str()), (400, Some(expected.as_str())));
+}
+
+/// What a client sees that asks for tables: the names of the columns and the cells of the rows.
+async fn table(kube: &Kube, path: &str) -> (Vec<String>, Vec<Value>) {
+    let request = Request::builder()
+        .uri(path)
+        .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let body = kube.answer(request).await.into_body().collect().await.unwrap().to_bytes();
+    let table: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(table["kind"], "Table", "{table}");
+    let named = |c: &Value| c["name"].as_str().unwrap().to_owned();
+    let columns = table["columnDefinitions"].as_array().unwrap().iter().map(named).collect();
+    let rows = table["rows"].as_array().unwrap().iter().map(|row| row["cells"].clone()).collect();
+    (columns, rows)
+}
+
+#[tokio::test]
+async fn a_table_has_the_columns_that_users_know() {
+    let kube = cluster(Speed::Instant, 1);
+    let own = image("order-backend:v1");
+    let (columns, rows) = table(&kube, WEB).await;
+    assert_eq!(columns[..5], ["Name", "Ready", "Up-to-date", "Available", "Age"]);
+    assert_eq!(rows, [json!(["web", "1/1", 1, 1, "26h", "web", own, "app=web"])]);
+    let (_, rows) = table(&kube, "/api/v1/nodes").await;
+    assert_eq!(rows[0].as_array().unwrap()[..3], ["ip-10-0-3-17", "Ready", "<none>"]);
+    let (_, rows) = table(&kube, "/apis/apps/v1/namespaces/shop/replicasets").await;
+    assert_eq!(rows[0].as_array().unwrap()[1..4], [1, 1, 1]);
+    let (columns, rows) = table(&kube, "/api/v1/namespaces/shop/pods").await;
+    assert_eq!(columns[..5], ["Name", "Ready", "Status", "Restarts", "Age"]);
+    assert_eq!(rows[0].as_array().unwrap()[1..4], ["1/1", "Running", "0"]);
+}
+
+#[tokio::test]
+async fn a_pod_is_told_by_one_word() {
+    let kube = Kube::new(Speed::Instant);
+    let own =
+        |state: Value| json!({ "containerStatuses": [{ "restartCount": 2, "state": state }] });
+    let init = |state: Value| json!({ "initContainerStatuses": [{ "state": state }] });
+    for (status, word, restarts) in [
+        (json!({ "phase": "Pending" }), "Pending", "0"),
+        (json!({ "phase": "Failed", "reason": "Evicted" }), "Evicted", "0"),
+        (own(json!({ "waiting": { "reason": "ImagePullBackOff" } })), "ImagePullBackOff", "2"),
+        (own(json!({ "terminated": { "reason": "OOMKilled" } })), "OOMKilled", "2"),
+        (own(json!({ "terminated": { "exitCode": 3 } })), "ExitCode:3", "2"),
+        (init(json!({ "waiting": { "reason": "PodInitializing" } })), "Init:0/1", "0"),
+        (init(json!({ "terminated": { "reason": "Error", "exitCode": 1 } })), "Init:Error", "0"),
+        (init(json!({ "terminated": { "reason": "Completed", "exitCode": 0 } })), "", "0"),
+    ] {
+        kube.seed(json!({
+            "kind": "Pod", "apiVersion": "v1", "metadata": { "name": "a", "namespace": "shop" },
+            "spec": { "containers": [{}], "initContainers": [{}] }, "status": status,
+        }));
+        let (_, rows) = table(&kube, "/api/v1/namespaces/shop/pods/a").await;
+        let told = (rows[0][2].clone(), rows[0][3].clone());
+        assert_eq!(told, (word.into(), restarts.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_kind_without_columns_is_answered_as_it_is() {
+    let kube = cluster(Speed::Instant, 1);
+    let request = Request::builder()
+        .uri("/api/v1/serviceaccounts")
+        .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let body = kube.answer(request).await.into_body().collect().await.unwrap().to_bytes();
+    let list: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(list["kind"], "ServiceAccountList");
+}
+
+#[tokio::test]
+async fn a_review_in_protobuf_is_read() {
+    let kube = cluster(Speed::Instant, 1);
+    kube.deny("patch", "deployments");
+    // Envelope, review and attributes, as kubectl writes them: each field is a number, a length and bytes.
+    let field = |number: u8, bytes: &[u8]| {
+        [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+    };
+    for (verb, allowed) in [("patch", false), ("get", true)] {
+        let attributes =
+            [field(2, verb.as_bytes()), field(3, b"apps"), field(5, b"deployments")].concat();
+        let review = [field(1, b""), field(2, &field(1, &attributes))].concat();
+        let kind = field(2, b"SelfSubjectAccessReview");
+        let body = [b"k8s\0".to_vec(), field(1, &kind), field(2, &review)].concat();
+        let request = Request::builder()
+            .method("POST")
+            .uri("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+            .header("content-type", "application/vnd.kubernetes.protobuf")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        let answer = kube.answer(request).await;
+        assert_eq!(answer.status(), 201);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(told["status"]["allowed"], allowed, "{verb}");
+        assert_eq!(told["spec"]["resourceAttributes"]["resource"], "deployments");
+    }
 }

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::json::{list, number, text};
+use super::super::replay::is_the_patch;
+use super::super::rollout::manifest_path;
 use super::super::store::Change;
-use super::super::tape::{Happened, Tape};
+use super::super::tape::{Happened, Row, Tape};
 use super::super::{Kube, Play, Speed, recordings, template};
 use super::{WEB, cluster, image, json_patch, set_image, settle};
 
@@ -37,7 +39,7 @@ impl Masks {
     }
 
     fn hide(&self, line: &str, image: &str) -> String {
-        let line = line.replace(image, "IMAGE");
+        let line = line.replace(image, "IMAGE").replace(&manifest_path(image), "MANIFEST");
         self.0.iter().fold(line, |line, (name, mask)| line.replace(name, mask))
     }
 }
@@ -159,14 +161,15 @@ async fn replayed(name: &'static str, speed: Speed) -> (Vec<String>, Vec<String>
         (happened, &c.after)
     });
     let played = lines(rows, &masks, &new);
-    let seeded = |row: &&crate::kube::tape::Row| row.at >= 0;
-    let rows = || tape.rows.iter().filter(seeded);
+    // Each kind was recorded by a watch of its own: the patch need not come first.
+    let later = |row: &&Row| row.at >= 0 && !is_the_patch(row);
+    let rows = || tape.rows.iter().filter(later);
     let people = rows().map(|r| &r.object).chain(&tape.old_pods).chain([&tape.old_set]);
     let masks = Masks::of(
         people.filter(|o| text(o, "/kind") != "Event"),
         text(&tape.old_set, "/metadata/name"),
     );
-    let rows = rows().skip(1).map(|row| {
+    let rows = rows().map(|row| {
         let happened = match row.happened {
             Happened::Added => "ADDED",
             Happened::Modified => "MODIFIED",

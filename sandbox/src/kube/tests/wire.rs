@@ -120,3 +120,33 @@ async fn kubectl_gets_describes_and_reads_the_log_of_a_crash() {
                    resource \"nodes\" in API group \"\" at the cluster scope\n";
     assert_eq!((done, said.as_str()), (false, refused));
 }
+
+#[tokio::test]
+#[ignore = "needs kubectl"]
+async fn kubectl_shows_its_own_columns_and_is_told_its_rights() {
+    let kube = cluster(Speed::Instant, 2);
+    kube.script(|image| image.ends_with(":bad"), Play::Recording("crash"));
+    let columns = |said: &str| said.lines().next().unwrap_or_default().split_whitespace().count();
+    let (done, said) = kubectl(&kube, "get deployments").await;
+    let words: Vec<_> = said.split_whitespace().collect();
+    assert!(done, "{said}");
+    assert_eq!(
+        words[..9],
+        ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE", "web", "2/2", "2", "2"]
+    );
+    let (_, said) = kubectl(&kube, "get deployment web -o wide").await;
+    assert_eq!(columns(&said), 8, "{said}");
+    let (_, said) = kubectl(&kube, "get nodes").await;
+    assert!(said.contains("STATUS") && said.contains("Ready"), "{said}");
+    kubectl(&kube, &format!("set image deployment/web web={}", image("order-backend:bad"))).await;
+    let (_, said) = kubectl(&kube, "get pods -A --sort-by=.metadata.name").await;
+    assert!(said.contains("NAMESPACE") && said.contains("CrashLoopBackOff"), "{said}");
+    let (_, said) = kubectl(&kube, "get pods -w --request-timeout=2s").await;
+    assert!(said.contains("RESTARTS"), "{said}");
+    kube.deny("patch", "deployments");
+    let told = |answer: &str| (answer == "yes", format!("{answer}\n"));
+    assert_eq!(kubectl(&kube, "auth can-i get pods --subresource=log").await, told("yes"));
+    assert_eq!(kubectl(&kube, "auth can-i patch deployments.apps").await, told("no"));
+    let (done, said) = kubectl(&kube, "auth can-i --list").await;
+    assert!(done && said.contains("deployments.apps"), "{said}");
+}
