@@ -1,6 +1,6 @@
 """Records rollouts of the testbed's node: what the API server says from the moment of a patch on.
 
-usage: python3 -m recorder FOLDER [ROLLOUT]...      (all of them when none is named)
+usage: testbed/record FOLDER [ROLLOUT]...      (all of them when none is named)
 
 Each becomes FOLDER/NAME.jsonl, one JSON line an event: {"t": milliseconds since the patch, "kind", "type",
 "object"}, and FOLDER/NAME.logs.json, what the log endpoint answered at the end.

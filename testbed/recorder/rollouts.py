@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Callable
 
-from .refusing import Refusing
+from .refusing import allow, refuse
 
 REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/recorded"
 CONTAINER = "/spec/template/spec/containers/0"
@@ -76,7 +76,6 @@ def quota(cluster, namespace):
     cluster.until(path, lambda quota: quota.get("status", {}).get("used", {}).get("pods") == "3")
 
 
-REFUSING = Refusing()
 MISSING_VOLUME = [
     add("/spec/template/spec/volumes", [{"name": "settings", "configMap": {"name": "missing"}}]),
     add(f"{CONTAINER}/volumeMounts", [{"name": "settings", "mountPath": "/settings"}]),
@@ -116,7 +115,7 @@ ROLLOUTS = {
     "out-of-memory": Rollout(
         "memory", 48, changes=[add(f"{CONTAINER}/resources", {"limits": {"memory": "16Mi"}})]
     ),
-    "pull-denied": Rollout("denied", 61, prepare=REFUSING.begin, restore=REFUSING.end),
+    "pull-denied": Rollout("denied", 61, prepare=refuse, restore=allow),
     "tag-not-found": Rollout("none", 61),
     "quota": Rollout("v2", 41, spec=STRICT, prepare=quota),
     "unschedulable": Rollout(
