@@ -162,7 +162,7 @@ impl Scene {
         ];
         for (name, value) in variables {
             match &mut self.ground {
-                Ground::Sandbox(stage) => stage.set(name, &value),
+                Ground::Sandbox(stage) => stage.export(name, &value),
                 Ground::Real(real) => real.runner.variable(name, &value),
             }
         }
@@ -172,7 +172,7 @@ impl Scene {
     /// Runs with this secret, which is not the key's own.
     pub fn with_secret(mut self, secret: &str) -> Self {
         match &mut self.ground {
-            Ground::Sandbox(stage) => stage.set("AWS_SECRET_ACCESS_KEY", secret),
+            Ground::Sandbox(stage) => stage.export("AWS_SECRET_ACCESS_KEY", secret),
             Ground::Real(real) => {
                 real.become_one(&["ship", "env", &format!("AWS_SECRET_ACCESS_KEY={secret}")]);
             }

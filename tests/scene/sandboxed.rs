@@ -41,7 +41,7 @@ pub(super) async fn serving() -> Stage {
 }
 
 pub(super) fn deny(stage: &Stage, action: &str) {
-    stage.sandbox.world(|world| world.deny(action));
+    stage.sandbox.world(|world| _ = world.deny(action));
 }
 
 /// Another of the account's users.
@@ -49,8 +49,8 @@ pub(super) fn become_user(stage: &mut Stage, name: &str) {
     let user = stage.sandbox.world(|world| {
         world.users.iter().find(|user| user.name == name).cloned().unwrap()
     });
-    stage.set("AWS_ACCESS_KEY_ID", &user.key);
-    stage.set("AWS_SECRET_ACCESS_KEY", &user.secret);
+    stage.export("AWS_ACCESS_KEY_ID", &user.key);
+    stage.export("AWS_SECRET_ACCESS_KEY", &user.secret);
 }
 
 /// A job of `acme/shop` on this branch, with no keys and the right to ask for a token.
@@ -60,11 +60,11 @@ pub(super) fn become_job(stage: &mut Stage, branch: &str) {
     });
     for (name, value) in stage.sandbox.oidc_environment() {
         if name.starts_with("ACTIONS_") {
-            stage.set(&name, &value);
+            stage.export(&name, &value);
         }
     }
     for key in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-        stage.set(key, "");
+        stage.export(key, "");
     }
 }
 

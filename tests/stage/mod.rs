@@ -164,7 +164,7 @@ impl Stage {
     }
 
     /// Sets a variable, where the stage is kept.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub fn export(&mut self, name: &str, value: &str) {
         self.runner.variable(name, value);
     }
 
