@@ -56,7 +56,7 @@ async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
     let looking = survey::look(journey.inputs, commit, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(cancelled)?;
-    let (facts, remotes) = looked.map_err(Halt::unseen)?;
+    let (facts, remotes) = looked.map_err(|failure| Halt::unseen(journey.inputs, failure))?;
     journey.report.say(Event::Surveyed { took: begun.elapsed(), reads: facts.reads });
     Ok((facts, remotes))
 }

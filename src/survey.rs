@@ -148,6 +148,8 @@ pub async fn look(
         place.map_or((None, None), |(place, cluster)| (Some(place), Some(cluster)));
     if let Some(place) = &mut place {
         unseen.append(&mut place.unseen);
+        let host = shelf.uri.as_ref().and_then(|uri| uri.registry.clone());
+        place.registry = host.unwrap_or_default();
         let repository = shelf.repository.as_ref().map(|(name, _)| name).zip(shelf.uri.as_ref());
         place
             .look_at_live_images(&aws, shelf.registry.as_ref(), repository, &mut unseen, &reads)

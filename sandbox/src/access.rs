@@ -115,7 +115,7 @@ fn key(state: &State, id: &str) -> Option<Key> {
     let world = hold(&state.world);
     let user = world.users.iter().find(|user| user.key == id)?;
     let arn = world.user_arn(&user.name);
-    let who = Principal { policy: arn.clone(), id: unique("AIDA", &arn), arn };
+    let who = Principal { policy: arn.clone(), id: unique("AIDA", 17, &arn), arn };
     Some(Key { secret: user.secret.clone(), token: None, expires: None, who })
 }
 
@@ -172,9 +172,9 @@ pub(crate) fn issue(state: &State, role: &Role, session: &str, seconds: Option<u
     let life =
         seconds.map_or(role.session, |s| role.session.min(std::time::Duration::from_secs(s)));
     let expires = now + SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX);
-    let id = format!("{}:{session}", unique("AROA", &policy));
+    let id = format!("{}:{session}", unique("AROA", 17, &policy));
     let issued = Issued {
-        key: unique("ASIA", &random(state, "key")),
+        key: unique("ASIA", 16, &random(state, "key")),
         secret: random(state, "secret")[..40].to_owned(),
         token: BASE64_STANDARD.encode(random(state, "token").repeat(5)),
         expires,
@@ -207,11 +207,12 @@ pub(crate) fn random(state: &State, what: &str) -> String {
     hex::encode(Sha256::digest(seed))
 }
 
-/// An id as IAM makes them: a prefix and letters, the same for the same name.
-pub(crate) fn unique(prefix: &str, name: &str) -> String {
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// An id as IAM makes them: a prefix and so many letters, the same for the same name. Users and
+/// roles have 17 letters, keys 16.
+pub(crate) fn unique(prefix: &str, letters: usize, name: &str) -> String {
+    let known = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let digest = Sha256::digest(name);
-    let rest = digest.iter().take(16).map(|b| char::from(letters[usize::from(b % 32)]));
+    let rest = digest.iter().take(letters).map(|b| char::from(known[usize::from(b % 32)]));
     prefix.chars().chain(rest).collect()
 }
 

@@ -53,7 +53,7 @@ fn result(state: &State, asked: &Asked) -> Result<Value, Refusal> {
     let item = parts.get(3).map_or("", String::as_str);
     let base = format!("arn:aws:eks:{}:{}", world.region, world.account);
     let resource = match action {
-        "ListClusters" => "*".to_owned(),
+        "ListClusters" => format!("{base}:cluster/*"),
         "DescribeNodegroup" => format!("{base}:nodegroup/{name}/{item}/*"),
         "DescribeAccessEntry" => format!("{base}:access-entry/{name}/*"),
         _ => format!("{base}:cluster/{name}"),
@@ -132,7 +132,7 @@ fn described(world: &World, base: &str, url: &str, ca: &str) -> Value {
 
 fn node_group(world: &World, group: &NodeGroup, base: &str) -> Value {
     let cluster = &world.cluster;
-    let id = unique("", &group.name).to_lowercase();
+    let id = unique("", 16, &group.name).to_lowercase();
     json!({
         "nodegroupName": group.name,
         "nodegroupArn": format!("{base}:nodegroup/{}/{}/{id}", cluster.name, group.name),
@@ -164,7 +164,7 @@ fn entry_shown(world: &World, entry: &AccessEntry, base: &str) -> Value {
         "clusterName": cluster,
         "principalArn": entry.principal,
         "kubernetesGroups": entry.groups,
-        "accessEntryArn": format!("{base}:access-entry/{cluster}/{}", unique("", &entry.principal).to_lowercase()),
+        "accessEntryArn": format!("{base}:access-entry/{cluster}/{}", unique("", 16, &entry.principal).to_lowercase()),
         "createdAt": 1_767_225_600.0,
         "modifiedAt": 1_767_225_600.0,
         "tags": {},

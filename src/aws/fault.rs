@@ -376,9 +376,21 @@ impl Denial {
         let place = ["service control policy", "permissions boundary", "session policy"]
             .into_iter()
             .find(|place| self.reason.contains(place));
-        match place {
-            Some(place) => vec![format!("add to the {place} of {}:", self.who), allow("")],
-            None => vec![format!("add to the policies of {}:", self.who), allow("")],
+        let check = self.named_by().map_or_else(String::new, |input| {
+            format!("see that `{input}` is spelled right; if it is, ")
+        });
+        let place = place.map_or_else(|| "policies".into(), ToString::to_string);
+        vec![format!("{check}add to the {place} of {}:", self.who), allow("")]
+    }
+
+    /// The input that named the resource: IAM decides by the name, before anybody looks whether
+    /// there is such a thing, so a misspelled one is denied wherever rights are for one name.
+    fn named_by(&self) -> Option<&'static str> {
+        let (_, service) = self.resource.split_once("arn:")?;
+        match service.split(':').nth(4)?.split_once('/')?.0 {
+            "repository" => Some("repository"),
+            "cluster" => Some("cluster"),
+            _ => None,
         }
     }
 }

@@ -228,16 +228,24 @@ impl Exchange {
             fault.message().split_once("User: ").and_then(|(_, r)| r.split_whitespace().next());
         let who = asking.and_then(arn::who).unwrap_or_else(|| "the identity of this run".into());
         let principal = asking.map_or_else(|| "ITS-ARN".into(), arn::principal);
-        Failure::new(Code::AwsRole, format!("{who} may not become role `{}`", self.role.name()))
-            .why(format!("STS answered AccessDenied: {}", quoted(fault.message())))
-            .next(format!(
-                "allow it on both sides: `{principal}` in the trust policy of `{}`,",
-                self.role.name()
-            ))
-            .next(format!(
-                r#"and to {who}: {{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{}"}}"#,
-                self.role
-            ))
+        let (role, name) = (&self.role, self.role.name());
+        let failure = Failure::new(Code::AwsRole, format!("{who} may not become role `{name}`"))
+            .why(format!("STS answered AccessDenied: {}", quoted(fault.message())));
+        // In one account a trust policy that names the user itself needs no other.
+        let (first, then) = if asking.and_then(arn::account) == arn::account(role.as_str()) {
+            (
+                format!("name `{principal}` in the trust policy of `{name}`;"),
+                format!("if it names the account instead, {who} needs"),
+            )
+        } else {
+            (
+                format!("allow it on both sides: `{principal}` in the trust policy of `{name}`,"),
+                format!("and to {who}:"),
+            )
+        };
+        failure.next(first).next(format!(
+            r#"{then} {{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{role}"}}"#
+        ))
     }
 }
 

@@ -252,28 +252,48 @@ async fn a_job_without_the_permission_is_told_which_one() {
     ");
 }
 
-#[tokio::test]
-async fn a_role_after_keys_is_told_on_both_sides() {
-    let (url, log) = serve(|asked| match asked.call.as_str() {
+/// What is told when `user/ci` of this account may not become a role of 123456789012.
+async fn not_assumed(account: &'static str) -> (String, server::Log) {
+    let (url, log) = serve(move |asked| match asked.call.as_str() {
         "AssumeRole" => sts_error(
             403,
             "AccessDenied",
-            "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole \
-             on resource: arn:aws:iam::123456789012:role/ci/ship",
+            &format!(
+                "User: arn:aws:iam::{account}:user/ci is not authorized to perform: sts:AssumeRole \
+                 on resource: arn:aws:iam::123456789012:role/ci/ship"
+            ),
         ),
         _ => well(asked, Duration::ZERO),
     })
     .await;
     let chain = Identity::Chain { base: Box::new(keys()), role: role() };
     let (aws, _) = aws(chain, &url);
-    assert_snapshot!(told(&aws.caller().await.unwrap_err()), @r#"
+    (told(&aws.caller().await.unwrap_err()), log)
+}
+
+/// Where the trust policy names the user itself, its own policy need not say anything.
+#[tokio::test]
+async fn a_role_after_keys_is_told_by_its_trust_policy() {
+    let (told, log) = not_assumed("123456789012").await;
+    assert_snapshot!(told, @r#"
     SW-AWS-ROLE: user `ci` may not become role `ship`
       why:  STS answered AccessDenied: "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/ci/ship"
-      next: allow it on both sides: `arn:aws:iam::123456789012:user/ci` in the trust policy of `ship`,
-            and to user `ci`: {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/ci/ship"}
+      next: name `arn:aws:iam::123456789012:user/ci` in the trust policy of `ship`;
+            if it names the account instead, user `ci` needs {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/ci/ship"}
     "#);
     let asked = log.lock().unwrap()[0].clone();
     assert!(header(&asked.head, "authorization").unwrap().contains("AKIAIOSFODNN7EXAMPLE"));
+}
+
+#[tokio::test]
+async fn a_role_of_another_account_is_told_on_both_sides() {
+    let (told, _) = not_assumed("210987654321").await;
+    assert_snapshot!(told, @r#"
+    SW-AWS-ROLE: user `ci` may not become role `ship`
+      why:  STS answered AccessDenied: "User: arn:aws:iam::210987654321:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/ci/ship"
+      next: allow it on both sides: `arn:aws:iam::210987654321:user/ci` in the trust policy of `ship`,
+            and to user `ci`: {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/ci/ship"}
+    "#);
 }
 
 #[tokio::test]

@@ -23,12 +23,7 @@ pub fn container_for(
         let found = live.container(name.as_str()).cloned();
         return found.map(|c| vec![c]).ok_or_else(|| unknown(live, name.as_str()));
     }
-    let ours = |image: &ImageRef| image.registry.as_deref() == Some(registry);
-    let moved = |image: &ImageRef| image.registry.as_deref().is_some_and(is_ecr);
-    let mut found = running(live, repository, ours);
-    if found.is_empty() {
-        found = running(live, repository, moved);
-    }
+    let found = of_ours(live, registry, repository);
     match found.as_slice() {
         [] => Err(nothing(live, registry, repository)),
         [first, rest @ ..] if rest.iter().all(|c| c.image == first.image) => {
@@ -36,6 +31,19 @@ pub fn container_for(
         }
         several => Err(ambiguous(live, repository, several)),
     }
+}
+
+/// All that run an image of ours, by the rule of [`container_for`]: also for those who only look.
+#[must_use]
+pub fn of_ours<'a>(
+    live: &'a Live,
+    registry: &str,
+    repository: &Repository,
+) -> Vec<&'a LiveContainer> {
+    let ours = |image: &ImageRef| image.registry.as_deref() == Some(registry);
+    let moved = |image: &ImageRef| image.registry.as_deref().is_some_and(is_ecr);
+    let found = running(live, repository, ours);
+    if found.is_empty() { running(live, repository, moved) } else { found }
 }
 
 fn running<'a>(

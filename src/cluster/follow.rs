@@ -451,7 +451,7 @@ impl Patience {
                     code.is_server_error() || matches!(code.as_u16(), 408 | 409 | 410 | 429);
                 !passing && (!self.worked || long)
             }
-            Wrong::Reach(_) | Wrong::Cut(_) | Wrong::Garbled(_) => false,
+            Wrong::Reach(..) | Wrong::Cut(_) | Wrong::Garbled(_) => false,
         }
     }
 }

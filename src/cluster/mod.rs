@@ -19,6 +19,7 @@ pub mod live;
 pub mod owners;
 pub mod patch;
 pub mod reads;
+mod review;
 pub mod rights;
 mod wire;
 pub mod write;
@@ -28,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::{Access, EksToken, Mint, Pace, Token};
-pub use containers::{container_for, named};
+pub use containers::{container_for, named, of_ours};
 pub use fed::Fed;
 pub use feed::Feed;
 pub use health::{Health, Revision, health};

@@ -83,7 +83,7 @@ impl Wire {
             };
             let pause = asked.unwrap_or(wait).min(pace.longest_wait);
             if !allowed || !wrong.is_passing() || began.elapsed() + pause >= pace.window {
-                return Err(wrong);
+                return Err(wrong.after(began.elapsed()));
             }
             tokio::time::sleep(pause).await;
             wait = (wait * 2).min(pace.longest_wait);

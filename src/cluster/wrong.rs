@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use http::StatusCode;
 use hyper_util::client::legacy;
@@ -23,8 +24,9 @@ pub(super) enum Wrong {
     Mint(Failure),
     /// 401, to a new token too.
     Unknown,
-    /// No connection, so that nothing was sent: the clause after "was not reached: ".
-    Reach(String),
+    /// No connection, so that nothing was sent: the clause after "was not reached: ", and for how long
+    /// that was tried.
+    Reach(String, Duration),
     /// Whoever answers there has no certificate that is trusted, so that nothing was sent.
     Untrusted(String),
     /// It was sent, but no whole answer came: the clause after it.
@@ -52,7 +54,7 @@ impl Wrong {
         let unsent = chain(error).any(|e| e.downcast_ref().is_some_and(is_unsent));
         let words =
             chain(error).find_map(telling).unwrap_or_else(|| "the connection ended early".into());
-        if unsent { Self::Reach(words) } else { Self::Cut(words) }
+        if unsent { Self::Reach(words, Duration::ZERO) } else { Self::Cut(words) }
     }
 
     /// Reads an answer that is not 2xx; one that is no Kubernetes `Status` comes from something between.
@@ -63,10 +65,18 @@ impl Wrong {
         Self::Status(code, status.boxed())
     }
 
+    /// The same, after it was asked for this long.
+    pub(super) fn after(self, tried: Duration) -> Self {
+        match self {
+            Self::Reach(words, _) => Self::Reach(words, tried),
+            other => other,
+        }
+    }
+
     /// Asking again may help.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Reach(_) | Self::Cut(_) => true,
+            Self::Reach(..) | Self::Cut(_) => true,
             Self::Status(code, _) => matches!(code.as_u16(), 429 | 500 | 502..=504),
             Self::Mint(_) | Self::Unknown | Self::Untrusted(_) | Self::Garbled(_) => false,
         }
@@ -75,7 +85,7 @@ impl Wrong {
     /// The server certainly did nothing: it was not reached, or turned the request away unread.
     pub(super) fn did_nothing(&self) -> bool {
         match self {
-            Self::Reach(_) | Self::Untrusted(_) => true,
+            Self::Reach(..) | Self::Untrusted(_) => true,
             Self::Status(code, _) => *code == StatusCode::TOO_MANY_REQUESTS,
             _ => false,
         }
@@ -94,7 +104,7 @@ impl Wrong {
         match self {
             Self::Mint(failure) => failure.what.clone(),
             Self::Unknown => "401 twice, the second time to a new token".into(),
-            Self::Reach(words)
+            Self::Reach(words, _)
             | Self::Untrusted(words)
             | Self::Cut(words)
             | Self::Garbled(words) => words.clone(),
@@ -120,7 +130,7 @@ impl Wrong {
             Self::Mint(failure) => failure,
             Self::Unknown => Failure::new(Code::Eks401, format!("`{cluster}` does not know {who}"))
                 .why("401 twice, the second time to a new token"),
-            Self::Reach(words) => unreached(access, &words),
+            Self::Reach(words, tried) => unreached(access, &words, tried),
             Self::Untrusted(words) => untrusted(access, &words),
             Self::Status(StatusCode::FORBIDDEN, status) => {
                 forbidden(access, doing, &status.message)
@@ -175,11 +185,12 @@ pub(super) fn grant(access: &Access, namespace: Option<&str>, rights: &[Right]) 
     lines
 }
 
-fn unreached(access: &Access, words: &str) -> Failure {
+fn unreached(access: &Access, words: &str, tried: Duration) -> Failure {
     let host = host(&access.endpoint);
+    let tried = tried.as_secs_f32();
     let cluster = &access.cluster;
     Failure::new(Code::EksReach, format!("the API server of `{cluster}` was not reached: {words}"))
-        .why(format!("its endpoint is {host}, asked for {} s", access.pace.window.as_secs_f32()))
+        .why(format!("its endpoint is {host}, asked for {tried:.1} s"))
         .next(format!("aws eks describe-cluster --name {cluster} --query cluster.resourcesVpcConfig"))
         .next("a private endpoint needs a runner inside its network, a public one this runner's address in publicAccessCidrs")
 }

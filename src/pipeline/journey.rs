@@ -94,11 +94,15 @@ impl Halt {
 
     /// A read failed that everything else depends on.
     #[must_use]
-    pub fn unseen(failure: Failure) -> Box<Self> {
+    pub fn unseen(inputs: &Inputs, failure: Failure) -> Box<Self> {
         // What is wrong here on this machine says nothing about whether the cluster can be seen.
         let here =
             matches!(failure.code, Code::ImageMissing | Code::ImageInvalid | Code::WorkloadKind);
-        let now = if here { "not looked at" } else { "not visible" };
+        // With `until: push` nobody looks, whatever else could not be read.
+        let now = match &inputs.target {
+            Some(_) if !here => "not visible",
+            _ => "not looked at",
+        };
         Self::of(Ending::Refused, vec![failure], &Now::unseen(now))
     }
 

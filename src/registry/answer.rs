@@ -113,9 +113,11 @@ impl Refusal {
         self.codes.iter().any(|code| code.eq_ignore_ascii_case(word)) || self.words.contains(word)
     }
 
-    /// Whether a new login may help: ECR answers 403 to an old token.
+    /// Whether a new login may help: ECR answers 403 to an old token. IAM's words quote names of all
+    /// kinds, so "expired" there says nothing.
     pub(super) fn is_expired(&self) -> bool {
-        let expired = self.words.contains("expired") || self.words.contains("no basic auth");
+        let expired = self.words.contains("expired") && !self.words.contains("perform: ")
+            || self.words.contains("no basic auth");
         self.status == StatusCode::UNAUTHORIZED || self.status == StatusCode::FORBIDDEN && expired
     }
 
@@ -197,12 +199,7 @@ impl Refusal {
             return missing_repository(at, &self.said());
         }
         match self.status {
-            StatusCode::UNAUTHORIZED => Failure::new(
-                Code::Ecr403,
-                format!("`{host}` does not accept the login for `{repository}`"),
-            )
-            .why(format!("it {}, also to a new login", self.said()))
-            .next("check that credentials, region and repository belong to one account"),
+            _ if self.is_expired() => self.not_accepted(at),
             StatusCode::FORBIDDEN => self.denied(asked, at),
             _ => {
                 let code = if asked.is_write() { Code::EcrUpload } else { Code::EcrReach };
@@ -210,6 +207,24 @@ impl Refusal {
                 Failure::new(code, what).why(format!("`{host}` {}", self.said()))
             }
         }
+    }
+
+    /// Also the newest login is refused.
+    fn not_accepted(&self, at: &Target) -> Failure {
+        let Target { host, repository } = at;
+        let failure = Failure::new(
+            Code::Ecr403,
+            format!("`{host}` does not accept the login for `{repository}`"),
+        )
+        .why(format!("it {}, also to a new login", self.said()));
+        if self.status == StatusCode::UNAUTHORIZED {
+            return failure
+                .next("check that credentials, region and repository belong to one account");
+        }
+        // Not the clock: AWS took this machine's signature for that login a moment ago.
+        failure.next(format!(
+            "run it again with fresh AWS credentials; if it stays, see what answers as `{host}`: a proxy may keep an old login"
+        ))
     }
 
     fn denied(&self, asked: Asked, at: &Target) -> Failure {
@@ -241,8 +256,15 @@ impl Refusal {
             actions.push(&action);
         }
         let actions = actions.join("\", \"");
+        // IAM decides by the name before ECR looks whether there is such a repository; what comes after
+        // the first read goes to a name that was right.
+        let check = if asked == Asked::Manifest {
+            "see that `repository` is spelled right; if it is, "
+        } else {
+            ""
+        };
         failure
-            .next("add this statement to the policy of the role or user:")
+            .next(format!("{check}add this statement to the policy of the role or user:"))
             .next(format!("{{ \"Effect\": \"Allow\", \"Action\": [\"{actions}\"],"))
             .next(format!("  \"Resource\": \"{resource}\" }}"))
     }

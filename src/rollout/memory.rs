@@ -83,6 +83,8 @@ pub struct Memory {
     pub(super) workload: Option<Deployment>,
     pub(super) sets: BTreeMap<String, ReplicaSet>,
     pub(super) pods: BTreeMap<String, Pod>,
+    /// Some pod was seen: what is not there then is not there.
+    pub(super) pods_listed: bool,
     /// The images that the workload had at our own generation.
     pub(super) written: Option<BTreeMap<String, String>>,
     /// Some pod of our ReplicaSet was ready at some time.
@@ -119,6 +121,7 @@ impl Memory {
             workload: None,
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
+            pods_listed: false,
             written: None,
             ever_ready: false,
             baking: None,
@@ -214,6 +217,7 @@ impl Memory {
     }
 
     fn see_pod(&mut self, pod: &Pod) {
+        self.pods_listed = true;
         let uid = pods::uid(pod).to_owned();
         let known = self.pods.get(&uid).map(|known| &known.metadata);
         if self.buried.contains(&uid) || !is_news(known, &pod.metadata) {
@@ -298,6 +302,12 @@ impl Memory {
         let Some(set) = self.our_set() else { return Vec::new() };
         let own = self.pods.values().filter(|pod| template::is_owned(&pod.metadata, &set.metadata));
         own.filter(|pod| !pods::is_leaving(pod) && !pods::has_ended(pod)).collect()
+    }
+
+    /// The ready pods that the workload itself counts.
+    pub(super) fn ready_before(&self) -> u32 {
+        let status = self.our_workload().and_then(|workload| workload.status.as_ref());
+        status.and_then(|s| s.ready_replicas).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
     }
 
     /// The replicas that the workload asks for at this moment: an autoscaler may change them.

@@ -20,7 +20,12 @@ pub(super) fn of(memory: &Memory) -> Progress {
     let serves = |pod: &Pod| pods::is_ready(pod) && !pods::is_leaving(pod);
     Progress {
         new_ready: count(&|pod| is_ours(pod) && serves(pod)),
-        old_ready: count(&|pod| !is_ours(pod) && serves(pod)),
+        // Before any pod was listed the workload's own count is what is known: all of them are old ones.
+        old_ready: if memory.pods_listed {
+            count(&|pod| !is_ours(pod) && serves(pod))
+        } else {
+            memory.ready_before()
+        },
         draining: count(&|pod| !is_ours(pod) && pods::is_leaving(pod)),
         wanted: memory.wanted().and_then(|wanted| u32::try_from(wanted).ok()).unwrap_or(0),
         note: note(memory),

@@ -55,6 +55,8 @@ pub struct Place {
     pub named: Option<Container>,
     /// The repository whose image the run is about.
     pub repository: Option<Repository>,
+    /// The host of its registry; empty while there is no such repository.
+    pub registry: String,
 }
 
 /// What serves in the container that a run is about.
@@ -207,6 +209,7 @@ async fn around(
         unseen,
         named: None,
         repository: None,
+        registry: String::new(),
     };
     Ok((place, record))
 }
@@ -346,19 +349,18 @@ impl Place {
         }
     }
 
-    /// The container that the run is about: the named one, else the one that runs an image of ours,
-    /// else the first. A sidecar may well stand before it.
+    /// The container that the run is about: the named one, else the one that runs an image of ours by
+    /// the rule of a ship, else the first. A sidecar may well stand before it, also one that runs an
+    /// image of the same name from another registry.
     #[must_use]
     pub fn container(&self) -> Option<&LiveContainer> {
         let named = self.named.as_ref().and_then(|name| self.live.container(name.as_str()));
-        let ours = |container: &&LiveContainer| {
-            let image = container.image.parse::<ImageRef>().ok();
-            image.is_some_and(|i| {
-                self.repository.as_ref().is_some_and(|r| *i.repository == *r.as_str())
-            })
-        };
+        let ours = self.repository.as_ref().map(|repository| {
+            let all = cluster::of_ours(&self.live, &self.registry, repository);
+            all.iter().find(|container| !container.init).copied()
+        });
         let mut main = self.live.containers.iter().filter(|container| !container.init);
-        named.or_else(|| main.clone().find(ours)).or_else(|| main.next())
+        named.or(ours.flatten()).or_else(|| main.next())
     }
 
     /// Asks ECR about the images that stand in the workload: what their tags name now, what they run

@@ -200,6 +200,25 @@ async fn a_password_that_expires_in_the_push_is_renewed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_has_ended_although_it_is_new_is_no_missing_right() {
+    let stage = story("good").await;
+    let said = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
+    let ended = Fault::Status { code: 403, headers: Vec::new(), body: said.into() };
+    stage.sandbox.fault("/v2/web/manifests", 99, ended);
+    let told = stage.run("ship").await;
+    insta::assert_snapshot!(told.refusal(), @r#"
+    -> 3
+    error[SW-ECR-403]: nothing was written: `127.0.0.1:@PORT@` does not accept the login for `web`
+      why:  it answered 403 DENIED: "Your authorization token has expired. Reauthenticate and try again.", also to a new login
+      now:  not visible
+      next: run it again with fresh AWS credentials; if it stays, see what answers as `127.0.0.1:@PORT@`: a proxy may keep an old login
+    ::error title=SW-ECR-403::nothing was written: `127.0.0.1:@PORT@` does not accept the login for `web`; not visible
+    "#);
+    assert_eq!(stage.writes(), [""; 0]);
+    insta::assert_snapshot!(stage.set(), @"web:3f2a91c@sha256:17d4954971da");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_right_to_push_that_is_missing_is_told_before_the_cluster_is_touched() {
     let stage = story("good").await;
     stage.sandbox.world(|world| {

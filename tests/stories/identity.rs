@@ -177,8 +177,8 @@ async fn a_role_is_taken_with_keys() {
     error[SW-AWS-ROLE]: nothing was written: user `demo` may not become role `ship`
       why:  STS answered AccessDenied: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/ship"
       now:  not visible
-      next: allow it on both sides: `arn:aws:iam::123456789012:user/demo` in the trust policy of `ship`,
-            and to user `demo`: {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/ship"}
+      next: name `arn:aws:iam::123456789012:user/demo` in the trust policy of `ship`;
+            if it names the account instead, user `demo` needs {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/ship"}
     "#);
 }
 

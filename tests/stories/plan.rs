@@ -114,6 +114,40 @@ async fn until_push_needs_no_cluster_and_touches_none() {
     insta::assert_snapshot!(stage.serves(), @"web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn until_push_says_of_every_failure_that_nobody_looked_at_the_cluster() {
+    let mut all = String::new();
+    // Refused by two reads, by the plan, by the push; with the cluster given or left out.
+    let actions = ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "", "ecr:InitiateLayerUpload"];
+    for (action, cluster) in actions.into_iter().flat_map(|action| [(action, ""), (action, "prod")])
+    {
+        let stage = Stage::with(|world| {
+            world.deny(action);
+        })
+        .await;
+        let stage = stage.serving().ships("good").on_github(11).input("until", "push");
+        let stage = stage.input("cluster", cluster);
+        let stage = match action {
+            "" => stage.input("repository", "wbe"),
+            _ => stage,
+        };
+        let told = stage.run("ship").await.words();
+        let now: Vec<_> =
+            told.lines().filter(|l| l.starts_with("->") || l.contains("now:")).collect();
+        all += &format!("{action} {cluster} {}\n", now.join(""));
+    }
+    insta::assert_snapshot!(all, @"
+    ecr:GetAuthorizationToken  -> 3  now:  not looked at
+    ecr:GetAuthorizationToken prod -> 3  now:  not looked at
+    ecr:BatchGetImage  -> 3  now:  not looked at
+    ecr:BatchGetImage prod -> 3  now:  not looked at
+      -> 3  now:  not looked at
+     prod -> 3  now:  not looked at
+    ecr:InitiateLayerUpload  -> 4  now:  not looked at
+    ecr:InitiateLayerUpload prod -> 4  now:  not looked at
+    ");
+}
+
 /// JSON lines with what varies taken out.
 fn lines(text: &str) -> String {
     let line = |line: &str| {

@@ -82,6 +82,32 @@ async fn what_serves_is_the_programs_image_and_not_that_of_the_sidecar_before_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_of_the_same_name_on_another_registry_is_not_what_serves() {
+    let stage = Stage::new().await;
+    let image = stage.reference(crate::stage::OLD, &Stage::old_image().digest());
+    let kube = stage.kube();
+    kube.node("ip-10-0-1-12", "amd64");
+    let pod = json!({ "containers": [{ "name": "proxy", "image": "ghcr.io/web:v1.31.0" }, { "name": "app", "image": image }] });
+    kube.deployment("shop", "web", "app", &image, 3)
+        .with(json!({ "metadata": { "annotations": Stage::shipped(crate::stage::OLD, &Stage::old_image().digest(), 4710) },
+            "spec": { "template": { "spec": pod } } }))
+        .seed();
+    let told = stage.run("status").await;
+    insta::assert_snapshot!(told.out, @"
+    shop/web in prod
+      serves   3f2a91c  sha256:17d4954971da  linux/amd64  3/3 ready, 0 restarts
+      shipped  2026-11-20 17:02 UTC by run 4710
+      restore  nothing: no earlier healthy commit is known
+    ");
+    assert_eq!((told.exit, told.err.as_str()), (0, ""));
+    // The container that a ship would take.
+    let planned = stage.ships("good").run("plan").await;
+    let change = planned.out.lines().find(|line| line.trim_start().starts_with("change"));
+    insta::assert_snapshot!(change.unwrap_or(&planned.err), @"  change    container `app`: 3f2a91c -> 9f2c1e4, and slipway's own annotations");
+    assert_eq!(planned.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_somebody_pauses_is_left_to_them() {
     let stage = Stage::new().await.serving().ships("never-ready").input("timeout", "3s");
     let mut going = stage.start("ship");

@@ -225,7 +225,7 @@ async fn each_action_of_ecr_that_reads_is_told_by_its_weight() {
       why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows..."
             the right that was missing: ecr:BatchGetImage
       now:  not visible
-      next: add this statement to the policy of the role or user:
+      next: see that `repository` is spelled right; if it is, add this statement to the policy of the role or user:
             { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
               "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready, tags 3f2a91c
@@ -329,7 +329,7 @@ async fn each_action_of_eks_is_told_by_its_weight() {
     error[SW-EKS-DENIED]: nothing was written: user `demo` may not `eks:DescribeCluster` on `prod`
       why:  `eks:DescribeCluster` answered 403 AccessDeniedException: "no identity-based policy allows the eks:DescribeCluster action"
       now:  not visible
-      next: add to the policies of user `demo`:
+      next: see that `cluster` is spelled right; if it is, add to the policies of user `demo`:
             {"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:ap-northeast-2:123456789012:cluster/prod"}
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
 
@@ -345,9 +345,42 @@ async fn each_action_of_eks_is_told_by_its_weight() {
     error[SW-ECR-403]: nothing was deployed: user `demo` may not `ecr:CreateRepository` on `new`
       why:  `ecr:CreateRepository` answered 400 AccessDeniedException: "no identity-based policy allows the ecr:CreateRepository action"
       now:  3f2a91c serves, 3/3 ready
-      next: add to the policies of user `demo`:
+      next: see that `repository` is spelled right; if it is, add to the policies of user `demo`:
             {"Effect":"Allow","Action":"ecr:CreateRepository","Resource":"arn:aws:ecr:ap-northeast-2:123456789012:repository/new"}
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
+    "#);
+}
+
+/// With rights for one repository and one cluster, IAM denies before anybody says "not found".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelled_name_under_least_rights_is_thought_of() {
+    let mut all = String::new();
+    for (input, action) in [("repository", "ecr:BatchGetImage"), ("cluster", "eks:DescribeCluster")]
+    {
+        let stage = shipping(|world| {
+            world.deny(action).deny("ecr:DescribeRepositories");
+        })
+        .await;
+        let stage = stage.input(input, "misspelled").input("container", "app");
+        all += &format!("{input} {}\n", stage.run("ship").await.words());
+        assert_eq!(stage.writes(), [""; 0], "{input}");
+    }
+    insta::assert_snapshot!(all, @r#"
+    repository -> 3
+    error[SW-ECR-403]: nothing was written: these credentials may not read ECR `misspelled`
+      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/misspelled because no identity-based policy..."
+            the right that was missing: ecr:BatchGetImage
+      now:  not visible
+      next: see that `repository` is spelled right; if it is, add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/misspelled" }
+
+    cluster -> 3
+    error[SW-EKS-DENIED]: nothing was written: user `demo` may not `eks:DescribeCluster` on `misspelled`
+      why:  `eks:DescribeCluster` answered 403 AccessDeniedException: "no identity-based policy allows the eks:DescribeCluster action"
+      now:  not visible
+      next: see that `cluster` is spelled right; if it is, add to the policies of user `demo`:
+            {"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:ap-northeast-2:123456789012:cluster/misspelled"}
     "#);
 }
 

@@ -29,6 +29,8 @@ async fn a_signed_caller_is_named_and_an_unknown_or_wrong_key_is_not() {
     let reply = signer.sts(&sandbox, "Action=GetCallerIdentity").await;
     let result = &reply.json()["GetCallerIdentityResponse"]["GetCallerIdentityResult"];
     assert_eq!(result["Arn"], "arn:aws:iam::123456789012:user/demo");
+    let id = result["UserId"].as_str().unwrap();
+    assert_eq!((&id[..4], id.len()), ("AIDA", 21));
     let unknown = Signer { key: "AKIANOBODY".into(), ..signer.clone() };
     insta::assert_snapshot!(
         refusal(&unknown.sts(&sandbox, "Action=GetCallerIdentity").await),
@@ -141,6 +143,21 @@ async fn a_denied_action_is_refused_in_the_words_of_iam() {
     );
     let other = json!({ "repositoryName": "demo/web" });
     assert_eq!(signer.ecr(&sandbox, "DescribeImages", &other).await.status, 200);
+}
+
+/// EKS asks for every cluster there is, not for `*`.
+#[tokio::test]
+async fn a_denied_list_of_clusters_names_them_all() {
+    let (sandbox, signer) = demo().await;
+    sandbox.world(|world| {
+        world.deny("eks:ListClusters");
+    });
+    let reply = signer.send(&sandbox, "eks", "GET", "/clusters", &[], "").await.unwrap();
+    assert_eq!(
+        (reply.status, reply.header("x-amzn-errortype").as_str()),
+        (403, "AccessDeniedException")
+    );
+    insta::assert_snapshot!(reply.json()["message"].as_str().unwrap(), @"User: arn:aws:iam::123456789012:user/demo is not authorized to perform: eks:ListClusters on resource: arn:aws:eks:ap-northeast-2:123456789012:cluster/* because no identity-based policy allows the eks:ListClusters action");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn a_missing_right_is_told_with_the_statement_that_gives_it() {
     assert_snapshot!(denied("because no identity-based policy allows the ecr:BatchGetImage action"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
       why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "no identity-based policy allows the ecr:BatchGetImage action"
-      next: add to the policies of role `ship`:
+      next: see that `repository` is spelled right; if it is, add to the policies of role `ship`:
             {"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:ap-northeast-2:123456789012:repository/web"}
     "#);
 }
@@ -51,7 +51,7 @@ fn a_missing_right_without_details_keeps_a_placeholder_for_the_account() {
     assert_snapshot!(tells("eks:DescribeCluster", 403, "AccessDeniedException", message, How::AccessKey), @r#"
     SW-EKS-DENIED: the identity of this run may not `eks:DescribeCluster` on `web`
       why:  `eks:DescribeCluster` answered 403 AccessDeniedException: "User is not allowed"
-      next: add to the policies of the identity of this run:
+      next: see that `repository` is spelled right; if it is, add to the policies of the identity of this run:
             {"Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:ecr:ap-northeast-2:ACCOUNT:repository/web"}
     "#);
 }
@@ -70,7 +70,7 @@ fn a_permissions_boundary_is_named() {
     assert_snapshot!(denied("because no permissions boundary allows the ecr:BatchGetImage action"), @r#"
     SW-ECR-403: role `ship` may not `ecr:BatchGetImage` on `web`
       why:  `ecr:BatchGetImage` answered 400 AccessDeniedException: "no permissions boundary allows the ecr:BatchGetImage action"
-      next: add to the permissions boundary of role `ship`:
+      next: see that `repository` is spelled right; if it is, add to the permissions boundary of role `ship`:
             {"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:ap-northeast-2:123456789012:repository/web"}
     "#);
 }

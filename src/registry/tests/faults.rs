@@ -187,6 +187,43 @@ async fn a_login_that_is_never_accepted_is_asked_for_twice_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_login_that_has_ended_although_it_is_new_is_told_in_the_registrys_words() {
+    let server = Server::start().await;
+    let (_folder, image) = image().await;
+    let body = r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#;
+    server.fault("GET", "manifests", Fault::Answer(403, &[], body.into()), 99);
+    let (registry, asked) = client(&server.url, "shop/web");
+    let failure = registry.manifest(&Reference::Tag("v1".parse().unwrap())).await.unwrap_err();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    insta::assert_snapshot!(told(failure, &server.url, &image), @r#"
+    SW-ECR-403
+    `@@HOST@@` does not accept the login for `shop/web`
+    it answered 403 DENIED: "Your authorization token has expired. Reauthenticate and try again.", also to a new login
+    run it again with fresh AWS credentials; if it stays, see what answers as `@@HOST@@`: a proxy may keep an old login
+    "#);
+}
+
+#[tokio::test]
+async fn a_missing_right_on_a_name_that_speaks_of_expiry_is_a_missing_right() {
+    let server = Server::start().await;
+    let (_folder, image) = image().await;
+    let body = r#"{"errors":[{"code":"DENIED","message":"User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/expired"}]}"#;
+    server.fault("GET", "manifests", Fault::Answer(403, &[], body.into()), 99);
+    let (registry, asked) = client(&server.url, "expired");
+    let failure = registry.manifest(&Reference::Tag("v1".parse().unwrap())).await.unwrap_err();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    insta::assert_snapshot!(told(failure, &server.url, &image), @r#"
+    SW-ECR-403
+    these credentials may not read ECR `expired`
+    `@@HOST@@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/expired"
+    the right that was missing: ecr:BatchGetImage
+    see that `repository` is spelled right; if it is, add this statement to the policy of the role or user:
+    { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+      "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/expired" }
+    "#);
+}
+
+#[tokio::test]
 async fn a_missing_right_is_named_with_the_statement_to_add() {
     let server = Server::start().await;
     let (_folder, image) = image().await;

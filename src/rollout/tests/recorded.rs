@@ -320,3 +320,16 @@ fn who_took_the_workload_over_is_named() {
     1.1s: changed by argocd-controller in generation 3
     "#);
 }
+
+#[test]
+fn before_any_pod_is_listed_the_workload_counts_those_that_serve() {
+    let mut recording = Recording::of("good");
+    let ours = Some(recording.ours.generation);
+    recording
+        .seen
+        .retain(|o| matches!(&o.seen, Seen::Workload(web) if web.metadata.generation == ours));
+    recording.seen.truncate(1);
+    let mut memory = recording.memory(PATIENCE);
+    recording.play(&mut memory);
+    assert_eq!((memory.progress().new_ready, memory.progress().old_ready), (0, 3));
+}
