@@ -85,6 +85,13 @@ wait_for() {
   return 1
 }
 
+# unmount_below FOLDER: innermost first. One may go by itself meanwhile; what stays is told by `left`.
+unmount_below() {
+  local mount
+  awk -v under="$1/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r |
+    while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
+}
+
 # The API server as its administrator.
 admin() { kubectl --kubeconfig "$state/cluster/admin.kubeconfig" "$@"; }
 
