@@ -19,12 +19,15 @@ cluster_name=0123456789ABCDEF0123456789ABCDEF.gr7.$region.eks.amazonaws.com
 
 # In the order in which they come up; they go down in the other. The authenticator asks STS about every token.
 parts=(authority registry face github authenticator control-plane node)
+# Brought up by who needs them; the testbed takes them down with the others.
+optional=(engine ministack)
 
 # Behind the TLS front, on loopback.
 registry_port=${SLIPWAY_TESTBED_REGISTRY_PORT:-5000}
 aws_port=7001
 github_port=4010
 ministack_port=4566
+engine_host=unix://$state/engine/engine.sock
 
 sid=$cache/sid/root
 bin=$cache/bin
@@ -80,6 +83,13 @@ wait_for() {
   if is_up "$name"; then say "$name is not there after $seconds s: $*"; else say "$name has ended"; fi
   tail -20 "$state/log/$name.log" >&2 2>/dev/null || true
   return 1
+}
+
+# unmount_below FOLDER: innermost first. One may go by itself meanwhile; what stays is told by `left`.
+unmount_below() {
+  local mount
+  awk -v under="$1/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r |
+    while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
 }
 
 # The API server as its administrator.
