@@ -71,15 +71,25 @@ def main() -> None:
     print("\nslipway by step, seconds:", by_step(ships))
 
 
-def by_step(ships: list[Took]) -> str:
-    """The medians of slipway's own step times, from its JSON lines."""
+# Events that end a step, by name: the step, and the field with its seconds.
+ENDS = {"surveyed": ("survey", "seconds"), "step-done": (None, "seconds"), "baked": ("watch", "since_patch")}
+
+
+def medians(ships: list[Took]) -> dict[str, float]:
+    """The medians of slipway's own step times, in seconds, from its JSON lines."""
     taken: dict[str, list[float]] = {}
     for one in ships:
         events = [json.loads(line) for line in one.out.splitlines() if line.startswith("{")]
         for event in events:
-            if event["event"] == "step-done":
-                taken.setdefault(event["step"], []).append(event["seconds"])
-    return ", ".join(f"{step} {statistics.median(all_of):.3f}" for step, all_of in taken.items())
+            if event["event"] in ENDS:
+                step, field = ENDS[event["event"]]
+                taken.setdefault(step or event["step"], []).append(event[field])
+    return {step: statistics.median(all_of) for step, all_of in taken.items()}
+
+
+def by_step(ships: list[Took]) -> str:
+    """The same in words."""
+    return ", ".join(f"{step} {seconds:.3f}" for step, seconds in medians(ships).items())
 
 
 if __name__ == "__main__":

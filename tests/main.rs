@@ -4,5 +4,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod contract;
+mod scene;
+mod shared;
 mod stage;
 mod stories;

@@ -15,7 +15,8 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub struct Image {
     platforms: Vec<String>,
     labels: BTreeMap<String, String>,
-    content: String,
+    files: Vec<(String, Bytes)>,
+    command: Vec<String>,
 }
 
 /// The parts of a made image, by digest.
@@ -30,8 +31,23 @@ impl Image {
     /// An image for one platform such as `linux/arm64`; its only file holds `content`.
     #[must_use]
     pub fn new(platform: &str, content: &str) -> Self {
-        let content = content.to_owned();
-        Self { platforms: vec![platform.into()], labels: BTreeMap::new(), content }
+        let files = vec![("release".to_owned(), Bytes::from(content.to_owned()))];
+        let command = vec!["/release".to_owned()];
+        Self { platforms: vec![platform.into()], labels: BTreeMap::new(), files, command }
+    }
+
+    /// Adds a program or another file to its layer.
+    #[must_use]
+    pub fn file(mut self, path: &str, content: impl Into<Bytes>) -> Self {
+        self.files.push((path.trim_start_matches('/').to_owned(), content.into()));
+        self
+    }
+
+    /// What its containers run.
+    #[must_use]
+    pub fn command(mut self, words: &[&str]) -> Self {
+        self.command = words.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// The same for one more platform: the image becomes an index.
@@ -104,7 +120,7 @@ impl Image {
 
     /// Makes the manifest of one platform and answers its descriptor.
     fn one(&self, platform: &str, made: &mut Made) -> Value {
-        let layer = Bytes::from(archive("release", self.content.as_bytes()));
+        let layer = Bytes::from(archive(&self.files));
         let diff_id = digest(&layer);
         let mut parts = platform.split('/');
         let mut platform =
@@ -113,7 +129,7 @@ impl Image {
             platform["variant"] = json!(variant);
         }
         let mut config = platform.clone();
-        config["config"] = json!({ "Labels": self.labels, "Cmd": ["/release"] });
+        config["config"] = json!({ "Labels": self.labels, "Cmd": self.command });
         config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
         let config = Bytes::from(config.to_string());
         let manifest = json!({
@@ -142,8 +158,19 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// A tar archive (ustar) with one file.
-fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+/// A tar archive (ustar) of these files, all of them programs.
+fn archive(files: &[(String, Bytes)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, content) in files {
+        out.extend_from_slice(&header(name, content.len()));
+        out.extend_from_slice(content);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+fn header(name: &str, size: usize) -> [u8; 512] {
     let mut header = [0u8; 512];
     let mut put =
         |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -151,7 +178,7 @@ fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     put(100, "0000755\0");
     put(108, "0000000\0");
     put(116, "0000000\0");
-    put(124, &format!("{:011o}\0", content.len()));
+    put(124, &format!("{size:011o}\0"));
     put(136, "00000000000\0");
     // The checksum is computed with its own field as spaces.
     put(148, "        ");
@@ -159,10 +186,7 @@ fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     put(257, "ustar\x0000");
     let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut out = header.to_vec();
-    out.extend_from_slice(content);
-    out.resize(out.len().next_multiple_of(512) + 1024, 0);
-    out
+    header
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use std::process::Stdio;
 
-use super::{Stage, Told, scrub};
+use super::{Runner, Told, scrub};
 
-impl Stage {
+impl Runner {
     /// Runs a command whose standard output goes there; what went there is not read.
     pub async fn run_into(&self, command: &str, out: Stdio) -> Told {
         let child = self.command(command).stdout(out).stderr(Stdio::piped()).spawn().unwrap();
         let output = child.wait_with_output().await.unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
-        let err = scrub::text(&err, self.folder.path(), &self.sandbox.url());
+        let err = scrub::text(&err, self.folder.path(), &self.url);
         Told { out: String::new(), err, exit: output.status.code().unwrap_or(-1) }
     }
 }

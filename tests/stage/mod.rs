@@ -2,19 +2,18 @@
 //! process of its own, with nothing of this machine's environment.
 
 mod into;
-mod scrub;
+mod runner;
+pub mod scrub;
+mod told;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use slipway_sandbox::kube::{Kube, Play, Speed};
 use slipway_sandbox::{Image, Request, Sandbox, World};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+
+pub use runner::{Runner, program};
+pub use told::{Going, Told};
 
 /// The commit that serves when a story begins, shipped by run 4710.
 pub const OLD: &str = "3f2a91c000000000000000000000000000000000";
@@ -30,27 +29,15 @@ const SPEED: f64 = 20.0;
 pub struct Stage {
     /// The services.
     pub sandbox: Sandbox,
-    /// A folder of the story's own, which is also where the program starts.
-    pub folder: TempDir,
-    environment: BTreeMap<String, String>,
-    inputs: BTreeMap<&'static str, String>,
+    runner: Runner,
 }
 
-/// A run that ended.
-pub struct Told {
-    /// Standard output, scrubbed.
-    pub out: String,
-    /// Standard error, scrubbed.
-    pub err: String,
-    /// The exit code.
-    pub exit: i32,
-}
+impl std::ops::Deref for Stage {
+    type Target = Runner;
 
-/// A run that goes on.
-pub struct Going {
-    child: Child,
-    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
-    seen: String,
+    fn deref(&self) -> &Runner {
+        &self.runner
+    }
 }
 
 impl Stage {
@@ -74,7 +61,15 @@ impl Stage {
             .into_iter()
             .filter(|(name, _)| !name.starts_with("GITHUB_"))
             .collect();
-        let inputs = [
+        let inputs = Self::inputs().map(|(name, value)| (name, value.to_owned())).into();
+        let (wrapper, url) = (Vec::new(), sandbox.url());
+        let runner = Runner { folder, wrapper, environment, inputs, url };
+        Self { sandbox, runner }
+    }
+
+    /// What every run is given unless its story says otherwise.
+    pub fn inputs() -> [(&'static str, &'static str); 7] {
+        [
             ("repository", "web"),
             ("cluster", "prod"),
             ("namespace", "shop"),
@@ -82,16 +77,20 @@ impl Stage {
             ("timeout", "20s"),
             ("bake", "1s"),
             ("commit", NEW),
-        ];
-        let inputs = inputs.map(|(name, value)| (name, value.to_owned())).into();
-        Self { sandbox, folder, environment, inputs }
+        ]
     }
 
     /// Puts the usual workload there: call it unless the story has one of its own.
     pub fn serving(self) -> Self {
+        self.serving_on(&["ip-10-0-1-12", "ip-10-0-2-7"])
+    }
+
+    /// The same on these nodes, which are amd64.
+    pub fn serving_on(self, nodes: &[&str]) -> Self {
         let kube = self.kube();
-        kube.node("ip-10-0-1-12", "amd64");
-        kube.node("ip-10-0-2-7", "amd64");
+        for node in nodes {
+            kube.node(node, "amd64");
+        }
         kube.script(|_| true, Play::Recording("good"));
         let image = self.reference(OLD, &Self::old_image().digest());
         kube.deployment("shop", "web", "app", &image, 3)
@@ -143,7 +142,7 @@ impl Stage {
     /// Writes an image as an OCI layout beside the program and gives it as `image`.
     pub fn layout(mut self, image: &Image) -> Self {
         image.layout(&self.folder.path().join("image")).unwrap();
-        self.inputs.insert("image", "image".into());
+        self.runner.input("image", "image");
         self
     }
 
@@ -156,21 +155,29 @@ impl Stage {
 
     /// Gives an input; an empty value takes it away.
     pub fn input(mut self, name: &'static str, value: &str) -> Self {
-        if value.is_empty() {
-            self.inputs.remove(name);
-        } else {
-            self.inputs.insert(name, value.into());
-        }
+        self.runner.input(name, value);
         self
+    }
+
+    /// The same, where the stage is kept.
+    pub fn give(&mut self, name: &'static str, value: &str) {
+        self.runner.input(name, value);
+    }
+
+    /// Sets a variable, where the stage is kept.
+    pub fn export(&mut self, name: &str, value: &str) {
+        self.runner.variable(name, value);
     }
 
     /// Sets an environment variable; an empty value takes it away.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
-        if value.is_empty() {
-            self.environment.remove(name);
-        } else {
-            self.environment.insert(name.into(), value.into());
-        }
+        self.runner.variable(name, value);
+        self
+    }
+
+    /// Writes a file into the story's folder.
+    pub fn holding(self, name: &str, text: &str) -> Self {
+        self.runner.holding(name, text);
         self
     }
 
@@ -192,117 +199,14 @@ impl Stage {
             ("GITHUB_STEP_SUMMARY", file("summary")),
             ("RUNNER_TEMP", self.folder.path().display().to_string()),
         ];
-        self.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+        self.runner.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
         self
-    }
-
-    /// The text of a file in the story's folder, scrubbed; empty if it is not there.
-    pub fn file(&self, name: &str) -> String {
-        let text = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        scrub::text(&text, self.folder.path(), &self.sandbox.url())
-    }
-
-    /// The outputs, a line each: `name = value`; the plan, which is long, as `{...}`.
-    pub fn outputs(&self) -> String {
-        let file = self.file("output");
-        let mut lines = file.lines();
-        let mut outputs = String::new();
-        while let Some((name, end)) = lines.next().and_then(|line| line.split_once("<<")) {
-            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
-            let value = if name == "plan" { "{...}".to_owned() } else { value.join(" ") };
-            outputs.push_str(format!("{name} = {value}").trim_end());
-            outputs.push('\n');
-        }
-        outputs
-    }
-
-    fn command(&self, command: &str) -> Command {
-        self.command_with(command, &self.inputs)
-    }
-
-    fn command_with(&self, command: &str, inputs: &BTreeMap<&'static str, String>) -> Command {
-        let mut run = Command::new(program());
-        run.arg(command).current_dir(self.folder.path()).env_clear();
-        run.envs(&self.environment).stdin(Stdio::null()).kill_on_drop(true);
-        for (name, value) in inputs {
-            run.arg(format!("--{name}={value}"));
-        }
-        run
     }
 
     /// Changes the running workload as another writer would.
     pub fn written_by(self, manager: &str, patch: &Value) -> Self {
         self.kube().write(manager, "Deployment", "shop", "web", patch).unwrap();
         self
-    }
-
-    /// Writes a file into the story's folder.
-    pub fn holding(self, name: &str, text: &str) -> Self {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-        self
-    }
-
-    /// Runs a command with the story's inputs to its end.
-    pub async fn run(&self, command: &str) -> Told {
-        self.told(&mut self.command(command)).await
-    }
-
-    async fn told(&self, run: &mut Command) -> Told {
-        let output = run.output().await.unwrap();
-        let scrub = |bytes: &[u8]| {
-            scrub::text(&String::from_utf8_lossy(bytes), self.folder.path(), &self.sandbox.url())
-        };
-        let exit = output.status.code().unwrap_or(-1);
-        Told { out: scrub(&output.stdout), err: scrub(&output.stderr), exit }
-    }
-
-    /// Runs a command in a folder below the story's own, with these inputs besides.
-    pub async fn run_in(
-        &self,
-        folder: &str,
-        command: &str,
-        inputs: &[(&'static str, &str)],
-    ) -> Told {
-        let mut beside = self.inputs.clone();
-        beside.remove("timeout");
-        beside.extend(inputs.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut run = self.command_with(command, &beside);
-        self.told(run.current_dir(self.folder.path().join(folder))).await
-    }
-
-    /// Runs another command beside: with these inputs and variables instead of the story's own.
-    pub async fn run_with(
-        &self,
-        command: &str,
-        inputs: &[(&'static str, &str)],
-        variables: &[(&str, &str)],
-    ) -> Told {
-        let mut beside = self.inputs.clone();
-        for (name, value) in inputs {
-            beside.remove(name);
-            if !value.is_empty() {
-                beside.insert(name, (*value).to_owned());
-            }
-        }
-        let mut run = self.command_with(command, &beside);
-        run.envs(variables.iter().copied());
-        self.told(&mut run).await
-    }
-
-    /// Starts a command and leaves it going.
-    pub fn start(&self, command: &str) -> Going {
-        // Both outputs as one, in their order, as a log has them.
-        let run = self.command(command);
-        let run = run.as_std();
-        let mut both = Command::new("/bin/sh");
-        both.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(run.get_program()).args(run.get_args());
-        both.current_dir(self.folder.path()).env_clear().envs(&self.environment);
-        both.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = both.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Going { child, lines, seen: String::new() }
     }
 
     /// The image that the workload's container is set to now, as `tag sha256:…` in short.
@@ -380,118 +284,4 @@ impl Stage {
         let web = self.kube().object("Deployment", "shop", "web")?;
         web["metadata"]["annotations"][format!("slipway.dev/{name}")].as_str().map(str::to_owned)
     }
-}
-
-impl Told {
-    /// What is printed to people, without the lines of the watch: how many there are depends on time.
-    pub fn talk(&self) -> String {
-        self.talk_of(&self.err)
-    }
-
-    fn talk_of(&self, text: &str) -> String {
-        let watch = |line: &&str| !(line.starts_with("  +") && line.contains("/3 new"));
-        text.lines().filter(watch).map(|line| format!("{line}\n")).collect()
-    }
-
-    /// Everything that is said beside the steps: blocks, what was not seen, the last line.
-    pub fn words(&self) -> String {
-        let said = |line: &&str| {
-            ["error[", "warning[", "notice[", "  why:", "  now:", "  next:", "        "]
-                .iter()
-                .chain(&["not seen", "shipped ", "unchanged"])
-                .any(|begin| line.starts_with(begin))
-        };
-        let all = format!("{}{}", self.out, self.err);
-        let lines: String = all.lines().filter(said).map(|line| format!("{line}\n")).collect();
-        format!("-> {}\n{lines}", self.exit)
-    }
-
-    /// The exit code and the blocks: what a refusal is to its reader.
-    pub fn refusal(&self) -> String {
-        format!("-> {}\n{}", self.exit, self.blocks())
-    }
-
-    /// The blocks alone: from the first `error[`, `warning[` or `notice[` on.
-    pub fn blocks(&self) -> String {
-        let all = format!("{}{}", self.out, self.err);
-        let from = ["error[", "warning[", "notice["]
-            .iter()
-            .filter_map(|word| all.find(&format!("\n{word}")))
-            .min();
-        let blocks = from.map_or(all.as_str(), |at| &all[at + 1..]);
-        // What the watch says on the way depends on time.
-        blocks
-            .lines()
-            .filter(|line| !line.starts_with("  +"))
-            .map(|line| format!("{line}\n"))
-            .collect()
-    }
-}
-
-impl Told {
-    /// What GitHub's log shows: masks are heard by the runner and not shown.
-    pub fn log(&self) -> String {
-        let shown = self.talk_of(&self.out);
-        shown.lines().filter(|l| !l.starts_with("::add-mask::")).map(|l| format!("{l}\n")).collect()
-    }
-
-    /// How it ended: the last block, or the last line where there is none.
-    pub fn ending(&self) -> String {
-        let words = ["error[", "notice["];
-        let begins = |line: &&str| words.iter().any(|word| line.starts_with(word));
-        let all = format!("{}{}", self.out, self.err);
-        let lines: Vec<_> = all.lines().filter(|line| !line.starts_with("::")).collect();
-        let from = lines.iter().rposition(begins).unwrap_or(lines.len().saturating_sub(1));
-        let mut block: Vec<_> = lines[from..].to_vec();
-        block.truncate(1 + block.iter().skip(1).take_while(|line| line.starts_with("  ")).count());
-        let mut block: String = block.iter().map(|line| format!("{line}\n")).collect();
-        // Which node a pod came to, and how many had failed by then, depends on time.
-        for node in ["ip-10-0-1-12", "ip-10-0-2-7"] {
-            block = block.replace(&format!("kubelet on {node}"), "kubelet on @NODE@");
-        }
-        for pods in ["1/3 new pods", "2/3 new pods", "3/3 new pods"] {
-            block = block.replace(pods, "@/3 new pods");
-        }
-        block
-    }
-}
-
-impl Going {
-    /// Waits until a line that contains this is printed.
-    pub async fn until(&mut self, text: &str) {
-        while let Some(line) = self.lines.next_line().await.unwrap() {
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-            if line.contains(text) {
-                return;
-            }
-        }
-        panic!("`{text}` was never printed:\n{}", self.seen);
-    }
-
-    /// Sends a signal: `INT` or `TERM`.
-    pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args([format!("-{name}"), pid]).status().await.unwrap();
-        assert!(sent.success());
-    }
-
-    /// Reads to the end.
-    pub async fn end(mut self, stage: &Stage) -> Told {
-        while let Some(line) = self.lines.next_line().await.unwrap() {
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-        }
-        let exit = self.child.wait().await.unwrap().code().unwrap_or(-1);
-        Told {
-            out: String::new(),
-            err: scrub::text(&self.seen, stage.folder.path(), &stage.sandbox.url()),
-            exit,
-        }
-    }
-}
-
-/// The program as cargo built it for these tests.
-pub fn program() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_slipway")).to_owned()
 }

@@ -20,6 +20,31 @@ pub fn image(name: &str) -> String {
     format!("{repository}{tag}{digest}")
 }
 
+/// A line of a story that is told on two grounds, without what only one of them counts: sizes of images,
+/// generations.
+pub fn grounded(line: &str) -> String {
+    let words: Vec<_> = line.split(' ').collect();
+    let is_counted = |at: usize| {
+        let unit = words
+            .get(at + 1)
+            .is_some_and(|unit| ["B", "kB", "MB"].contains(&unit.trim_matches(['(', ')', ','])));
+        let generation = line.contains(" generation ")
+            && at > 0
+            && ["generation", "->"].contains(&words[at - 1]);
+        unit || generation
+    };
+    let hidden = words.iter().enumerate().map(|(at, word)| {
+        let bare = word.trim_start_matches('(');
+        let is_number = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
+        match is_number && is_counted(at) {
+            true => word.replace(bare, "@"),
+            false => (*word).to_owned(),
+        }
+    });
+    let line = hidden.collect::<Vec<_>>().join(" ");
+    ["kB", "MB"].iter().fold(line, |line, unit| line.replace(&format!("@ {unit}"), "@ B"))
+}
+
 fn line_of(line: &str) -> String {
     let words: Vec<_> = line.split(' ').collect();
     let ago = |at: usize| {

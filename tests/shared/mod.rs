@@ -1,0 +1,9 @@
+//! The stories that are told twice: against the sandbox by `cargo test`, against the real parts by
+//! `testbed/run`. The snapshots are the same ones.
+
+mod diagnoses;
+mod guards;
+mod identity;
+mod rights;
+mod rollbacks;
+mod shipping;
