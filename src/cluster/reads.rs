@@ -142,6 +142,9 @@ impl Cluster {
         let ask = built(request.logs(pod, &params)).map_err(unseen)?;
         let body = self.wire.ask(&ask, Repeat::Free).await.map_err(unseen)?;
         let text = String::from_utf8_lossy(&body);
+        if is_thrown_away(&text) {
+            return Err(Unseen::new(what, format!("the kubelet: \"{}\"", text.trim())));
+        }
         Ok(text.lines().map(|line| line.chars().take(LINE).collect()).collect())
     }
 
@@ -199,4 +202,11 @@ pub(super) fn built(built: Result<Ask, request::Error>) -> Result<Ask, Wrong> {
     built.map_err(|error| {
         Wrong::Garbled(format!("the request cannot be made: {}", one_line(&error.to_string(), 80)))
     })
+}
+
+/// Whether this is no log, but what the kubelet says with status 200 for one that it has thrown away: it keeps
+/// one container that ended, and the one before it is gone at the second exit.
+fn is_thrown_away(text: &str) -> bool {
+    text.trim().lines().count() == 1
+        && text.starts_with("unable to retrieve container logs for containerd://")
 }

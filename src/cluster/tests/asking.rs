@@ -277,6 +277,25 @@ async fn logs_are_asked_for_by_their_last_lines() {
 }
 
 #[tokio::test]
+async fn what_the_kubelet_says_of_a_log_it_threw_away_is_no_log() {
+    let server = Server::start(|heard, _| match heard.query("previous") {
+        Some("true") => {
+            Say::Answer(200, "unable to retrieve container logs for containerd://d336f".into())
+        }
+        _ => Say::Answer(
+            200,
+            "unable to retrieve container logs for containerd://d336f\nboom".into(),
+        ),
+    })
+    .await;
+    let cluster = connect(&server);
+    let unseen = cluster.logs("shop", "web-1", "app", true, 50).await.unwrap_err();
+    assert_snapshot!(unseen, @r#"not seen: logs of web-1 (the kubelet: "unable to retrieve container logs for containerd://d336f")"#);
+    let said = cluster.logs("shop", "web-1", "app", false, 50).await.unwrap();
+    assert_eq!(said.last().map(String::as_str), Some("boom"), "a program may say the same");
+}
+
+#[tokio::test]
 async fn a_list_is_read_in_pages_and_whole_when_its_pages_expire() {
     let item = |n: u32| json!({"metadata": {"name": format!("web-{n}"), "uid": format!("p{n}")}});
     let server = Server::start(move |heard, before| match (heard.query("continue"), before) {
