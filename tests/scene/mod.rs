@@ -288,11 +288,6 @@ impl Scene {
         self.called(&told.talk())
     }
 
-    /// What was said beside the steps, and the exit code.
-    pub fn words(&self, told: &Told) -> String {
-        self.called(&told.words())
-    }
-
     /// The text with everything that differs from ground to ground by a name of its own.
     pub fn called(&self, text: &str) -> String {
         let mut text = text.to_owned();
