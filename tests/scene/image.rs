@@ -31,6 +31,8 @@ pub(super) fn of(trouble: Trouble, is_real: bool) -> Image {
         Trouble::Memory => shell(image, "exec /bin/busybox tail /dev/zero"),
         Trouble::LyingImage => image.file(BUSYBOX, foreign()).command(&[BUSYBOX]),
         Trouble::NoFormat => image.file("/bin/start", "neither one").command(&["/bin/start"]),
+        // An image that no node has: what is there need not be pulled.
+        Trouble::PullDenied => serves("denied", is_real),
         _ => serves("new", is_real),
     }
 }

@@ -12,6 +12,7 @@ mod trouble;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slipway_sandbox::kube::Play;
 
 use crate::stage::{Going, NEW, OLD, Runner, Stage, Told, scrub};
 
@@ -133,8 +134,22 @@ impl Scene {
         self
     }
 
+    /// Sets an image that is in no repository, as another writer would, and waits for its first pod.
+    pub async fn rolls_to_nothing(&self) {
+        let nothing = format!("sha256:{}", "b".repeat(64));
+        if let Ground::Sandbox(stage) = &self.ground {
+            let play = Play::Recording("tag-not-found");
+            let missing = nothing.clone();
+            stage.kube().script(move |image| image.ends_with(&missing), play);
+        }
+        let image = format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web@{nothing}");
+        let pods = json!({ "containers": [{ "name": "app", "image": image }] });
+        self.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
+        self.until_pods(4).await;
+    }
+
     /// Waits until there are this many pods.
-    pub async fn until_pods(&self, count: usize) {
+    async fn until_pods(&self, count: usize) {
         for _ in 0..200 {
             if self.objects("Pod").len() == count {
                 return;
@@ -142,31 +157,6 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("there never were {count} pods");
-    }
-
-    /// Runs as this run of `ship.yml` on `main`, with no token for GitHub's API.
-    pub fn run_number(mut self, number: u64) -> Self {
-        let folder = self.runner().folder.path();
-        let file = |name: &str| folder.join(name).display().to_string();
-        let variables = [
-            ("GITHUB_ACTIONS", "true".to_owned()),
-            ("GITHUB_REPOSITORY", "acme/shop".into()),
-            ("GITHUB_RUN_ID", (4700 + number).to_string()),
-            ("GITHUB_RUN_NUMBER", number.to_string()),
-            ("GITHUB_RUN_ATTEMPT", "1".into()),
-            ("GITHUB_WORKFLOW_REF", "acme/shop/.github/workflows/ship.yml@refs/heads/main".into()),
-            ("GITHUB_REF", "refs/heads/main".into()),
-            ("GITHUB_OUTPUT", file("output")),
-            ("GITHUB_STEP_SUMMARY", file("summary")),
-            ("RUNNER_TEMP", folder.display().to_string()),
-        ];
-        for (name, value) in variables {
-            match &mut self.ground {
-                Ground::Sandbox(stage) => stage.export(name, &value),
-                Ground::Real(real) => real.runner.variable(name, &value),
-            }
-        }
-        self
     }
 
     /// Runs with this secret, which is not the key's own.

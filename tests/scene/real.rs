@@ -111,12 +111,19 @@ impl Real {
                 rule["verbs"].as_array_mut().unwrap().retain(|known| known != verb);
             }
         }
+        // A rule without a verb is refused, so it goes.
+        let rules = role["rules"].as_array_mut().unwrap();
+        rules.retain(|rule| rule["verbs"] != json!([]));
         self.feed(&["replace", "-f", "-"], &role);
     }
 
     pub(super) fn deny(&self, action: &str) {
-        let deny = json!({ "Effect": "Deny", "Action": action, "Resource": "*" });
-        self.script("lab", &[&format!(".policies[\"user/ship\"] += [{deny}]")]);
+        let without = format!(
+            ".policies[\"user/ship\"][].Action |= \
+             if type == \"array\" then map(select(. != \"{action}\")) \
+             elif . == \"{action}\" then [] else . end"
+        );
+        self.script("lab", &[&without]);
     }
 
     pub(super) fn write(&self, manager: &str, patch: &Value) {

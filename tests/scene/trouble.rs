@@ -55,6 +55,10 @@ impl Trouble {
     /// What the pods' template must have for it, beside the image.
     pub(super) fn needs(self) -> Option<Value> {
         let container = match self {
+            Self::NeverReady => {
+                let get = json!({ "path": "/", "port": 8080 });
+                json!({ "readinessProbe": { "httpGet": get, "periodSeconds": 1, "failureThreshold": 2 } })
+            }
             Self::Memory => json!({ "resources": { "limits": { "memory": "16Mi" } } }),
             Self::NoRoom => json!({ "resources": { "requests": { "cpu": "600m" } } }),
             Self::MissingSecret => json!({ "envFrom": [{ "secretRef": { "name": "missing" } }] }),

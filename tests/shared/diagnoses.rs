@@ -40,9 +40,9 @@ async fn a_program_that_stops_in_the_bake_is_rolled_back() {
 async fn a_pod_that_never_becomes_ready_ends_with_the_time() {
     insta::assert_snapshot!(ends(Trouble::NeverReady, "6s", "1s").await, @r#"
     error[SW-PROBE-READY]: `shop/web` was not updated to 9f2c1e4 in 6s: container `app` runs, but its readiness probe does not pass
-      why:  kubelet on node-1, for @s: "Readiness probe failed: Get "http://10.0.16.7:8080/": dial tcp 10.0.16.7:8080: connect: connection refused"; 1/1 new pods
+      why:  kubelet on node-1, for @s: "Readiness probe failed: Get "http://@ADDRESS@:8080/": dial tcp @ADDRESS@:8080: connect: connection refused"; 1/1 new pods
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
-      next: let it listen on all addresses for the probe's port, or correct the probe;
+      next: let it listen on all addresses for GET / on 8080, or correct the probe;
             9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
     -> 5
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
@@ -132,7 +132,7 @@ async fn a_quota_that_refuses_pods_is_quoted() {
 async fn a_pod_without_a_node_quotes_the_scheduler() {
     insta::assert_snapshot!(ends(Trouble::NoRoom, "6s", "1s").await, @r#"
     error[SW-SCHED-ROOM]: `shop/web` was not updated to 9f2c1e4 in 6s: its new pod found no node
-      why:  scheduler: "0/201 nodes are available: 1 Insufficient cpu, 200 node(s) had untolerated taint(s)"; it asks for 600m cpu; no autoscaler event seen
+      why:  scheduler: "0/1 nodes are available: 1 Insufficient cpu"; it asks for 600m cpu; no autoscaler event seen
       now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
       next: lower `resources.requests.cpu`, or add a node
     -> 5

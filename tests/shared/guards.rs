@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::scene::{Scene, Trouble};
-use crate::stage::{NEW, NEWER};
+use crate::stage::NEW;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_no_node_can_run_is_refused() {
@@ -119,20 +119,4 @@ async fn replicas_that_an_autoscaler_changes_stay_its_own() {
     -> 0
     web:9f2c1e4@@NEW@, 4 ready, run @NEW@
     ");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_run_of_the_same_workflow_is_refused() {
-    let scene = Scene::serving().await.in_ecr(NEWER, "other").run_number(12);
-    let newer = scene.run_with("ship", &[("commit", NEWER)]).await;
-    assert_eq!(newer.exit, 0, "{}{}", newer.out, newer.err);
-    let scene = scene.ships(Trouble::Nothing).await.input("allow", "").run_number(11);
-    let told = scene.run("ship").await;
-    insta::assert_snapshot!(scene.called(&told.ending()), @"
-    error[SW-COMMIT-BEHIND]: nothing was written: 9f2c1e4 is behind c77d0be, the newest commit shipped here
-      why:  this is run number 11 of its workflow, that was 12; run 4712 shipped c77d0be @ ago
-      now:  c77d0be serves, 3/3 ready
-      next: nothing, if an old run was re-run; to go back: slipway rollback --to 9f2c1e4
-    ");
-    assert_eq!(told.exit, 3);
 }

@@ -124,7 +124,7 @@ async fn each_needed_right_to_read_in_aws_is_refused_by_its_name() {
     -> 3
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:BatchGetImage: error[SW-ECR-403]: nothing was written: these credentials may not read ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows..."
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows..."
             the right that was missing: ecr:BatchGetImage
       now:  not visible
       next: see that `repository` is spelled right; if it is, add this statement to the policy of the role or user:
@@ -153,7 +153,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
     ];
     insta::assert_snapshot!(without_actions(&actions).await, @r#"
     ecr:BatchCheckLayerAvailability: error[SW-ECR-403]: nothing was deployed: these credentials may not read ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403
             the right that was missing: ecr:BatchCheckLayerAvailability
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:
@@ -162,7 +162,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:InitiateLayerUpload: error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
             the right that was missing: ecr:InitiateLayerUpload
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:
@@ -171,7 +171,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:UploadLayerPart: error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:UploadLayerPart on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allo..."
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:UploadLayerPart on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allo..."
             the right that was missing: ecr:UploadLayerPart
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:
@@ -180,7 +180,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:CompleteLayerUpload: error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:CompleteLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:CompleteLayerUpload on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy ..."
             the right that was missing: ecr:CompleteLayerUpload
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:
@@ -189,7 +189,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:PutImage: error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`
-      why:  `127.0.0.1:@PORT@` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows the ..."
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/web because no identity-based policy allows the ..."
             the right that was missing: ecr:PutImage
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:

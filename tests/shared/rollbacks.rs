@@ -1,7 +1,5 @@
 //! What a failed rollout is undone to, by what served before; and going back on purpose.
 
-use serde_json::json;
-
 use crate::scene::{Scene, Trouble};
 use crate::stage::OLD;
 
@@ -40,21 +38,16 @@ async fn a_moved_tag_goes_back_to_the_digest_that_ran() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_middle_of_a_rollout_the_last_whole_revision_is_put_back() {
     let scene = Scene::serving().await.ships(Trouble::Crash).await;
-    let missing =
-        format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web@sha256:{}", "b".repeat(64));
-    let pods = json!({ "containers": [{ "name": "app", "image": missing }] });
-    scene.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
-    scene.until_pods(4).await;
+    scene.rolls_to_nothing().await;
     let told = scene.run("ship").await;
     insta::assert_snapshot!(scene.ends(&told), @r#"
-    error[SW-RESTORE-GONE]: `shop/web` was rolled back, but sha256:bbbbbbbbbbbb left ECR: 9f2c1e4 fails (SW-CRASH-EXIT)
-      why:  BatchGetImage: ImageNotFound for sha256:bbbbbbbbbbbb
-            9f2c1e4: container `app` exits with code 3
-            its last line: "boom: cannot connect to db"; @ new pods, @ exits
-      now:  sha256:bbbbbbbbbbbb serves, 3/3 ready: these pods cannot move, no node can pull their image
-      next: a person is needed: push a fix before these pods have to move to another node
-    -> 6
-    web@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, 3 ready, run sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    -> 5
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
     "#);
 }
 

@@ -42,7 +42,22 @@ pub fn grounded(line: &str) -> String {
         }
     });
     let line = hidden.collect::<Vec<_>>().join(" ");
+    let line = addresses(&line);
     ["kB", "MB"].iter().fold(line, |line, unit| line.replace(&format!("@ {unit}"), "@ B"))
+}
+
+/// Addresses of pods, which every cluster gives as it likes, and the registry's two names.
+fn addresses(line: &str) -> String {
+    let line =
+        line.replace("127.0.0.1:@PORT@", "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com");
+    let is_of_address = |c: char| c.is_ascii_digit() || c == '.';
+    let mut out = String::new();
+    for part in line.split_inclusive(|c: char| !is_of_address(c)) {
+        let word = part.trim_end_matches(|c: char| !is_of_address(c));
+        let is_address = word.split('.').count() == 4 && word.starts_with("10.");
+        out += &if is_address { part.replace(word, "@ADDRESS@") } else { part.to_owned() };
+    }
+    out
 }
 
 fn line_of(line: &str) -> String {

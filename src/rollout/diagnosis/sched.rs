@@ -43,10 +43,7 @@ pub(super) fn diagnose(e: &Evidence, message: &str, autoscaler: Option<&str>) ->
 fn room(e: &Evidence, message: &str, autoscaler: Option<&str>) -> Failure {
     let what = format!("{} found no node", e.its_pods());
     let failure = Failure::new(Code::SchedRoom, what);
-    let resource =
-        between(message, "Insufficient ", ",").or_else(|| between(message, "Insufficient ", "."));
-    let resource = resource.or_else(|| message.split_once("Insufficient ").map(|(_, rest)| rest));
-    let Some(resource) = resource.map(|r| r.trim_end_matches('.')) else {
+    let Some(resource) = lacking(message) else {
         return failure
             .why(format!("{}; {}", scheduler(message), scaler(autoscaler)))
             .next("add a node, or let the nodes take more pods (prefix delegation)");
@@ -55,6 +52,13 @@ fn room(e: &Evidence, message: &str, autoscaler: Option<&str>) -> Failure {
     failure
         .why(format!("{}{}; {}", scheduler(message), asks.unwrap_or_default(), scaler(autoscaler)))
         .next(format!("lower `resources.requests.{resource}`, or add a node"))
+}
+
+/// What there is too little of: `cpu`, `nvidia.com/gpu`. A comma or the end of the sentence follows it.
+fn lacking(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("Insufficient ")?;
+    let word = rest.split([',', ' ']).next().unwrap_or(rest);
+    Some(word.trim_end_matches('.'))
 }
 
 /// The scheduler's own first sentence; what preemption would not do says nothing more.

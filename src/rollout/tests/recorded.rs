@@ -267,9 +267,9 @@ fn a_missing_secret_gets_its_half_minute() {
 #[test]
 fn a_pod_without_a_node_waits_for_the_deadline() {
     assert_snapshot!(Recording::of("unschedulable").told(PATIENCE), @r#"
-    40.8s: late
+    40.1s: late
     SW-SCHED-ROOM: its new pod found no node
-      why:  scheduler: "0/201 nodes are available: 1 Insufficient cpu, 200 node(s) had untolerated taint(s)"; it asks for 64 cpu; no autoscaler event seen
+      why:  scheduler: "0/1 nodes are available: 1 Insufficient cpu"; it asks for 64 cpu; no autoscaler event seen
       next: lower `resources.requests.cpu`, or add a node
     "#);
 }

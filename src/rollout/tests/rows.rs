@@ -354,6 +354,10 @@ fn the_scheduler_is_quoted_and_its_most_useful_reason_taken() {
             requests,
         ),
         scaled,
+        sched(
+            "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes",
+        ),
+        sched("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
         sched("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}."),
         sched("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."),
         sched("0/2 nodes are available: 2 node(s) had volume node affinity conflict."),
@@ -369,6 +373,12 @@ fn the_scheduler_is_quoted_and_its_most_useful_reason_taken() {
     SW-SCHED-ROOM: its new pod found no node
       why:  scheduler: "0/2 nodes are available: 2 Too many pods"; autoscaler: "NotTriggerScaleUp: pod didn't trigger scale-up"
       next: add a node, or let the nodes take more pods (prefix delegation)
+    SW-SCHED-ROOM: its new pod found no node
+      why:  scheduler: "0/1 nodes are available: 1 Insufficient cpu"; no autoscaler event seen
+      next: lower `resources.requests.cpu`, or add a node
+    SW-SCHED-ROOM: its new pod found no node
+      why:  scheduler: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu"; no autoscaler event seen
+      next: lower `resources.requests.nvidia.com/gpu`, or add a node
     SW-SCHED-TAINT: its new pod found no node
       why:  scheduler: "0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}"; no autoscaler event seen
       next: add a toleration for `dedicated: gpu`, or a node without it
