@@ -5,8 +5,12 @@ use std::path::Path;
 
 /// The text with everything that varies replaced.
 pub fn text(text: &str, folder: &Path, url: &str) -> String {
-    let port = url.rsplit(':').next().unwrap_or_default();
-    let text = text.replace(&folder.display().to_string(), "@FOLDER@").replace(port, "@PORT@");
+    let text = text.replace(&folder.display().to_string(), "@FOLDER@");
+    // On the real ground every host has its own name, and no port is in any text.
+    let text = match url.rsplit_once(':') {
+        Some((_, port)) => text.replace(port, "@PORT@"),
+        None => text,
+    };
     text.lines().map(|line| format!("{}\n", line_of(line))).collect()
 }
 
