@@ -158,7 +158,7 @@ async fn each_needed_right_to_push_is_refused_by_its_name() {
       now:  3f2a91c serves, 3/3 ready
       next: add this statement to the policy of the role or user:
             { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
-              "Resource": "arn:aws:ecr:REGION:ACCOUNT:repository/web" }
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/web" }
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ecr:InitiateLayerUpload: error[SW-ECR-403]: nothing was deployed: these credentials may not push to ECR `web`

@@ -54,6 +54,8 @@ pub fn grounded(line: &str) -> String {
 fn addresses(line: &str) -> String {
     let line =
         line.replace("127.0.0.1:@PORT@", "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com");
+    // Only ECR's own name of a registry tells its region and account.
+    let line = line.replace("ecr:REGION:ACCOUNT:", "ecr:ap-northeast-2:123456789012:");
     let is_of_address = |c: char| c.is_ascii_digit() || c == '.';
     let mut out = String::new();
     for part in line.split_inclusive(|c: char| !is_of_address(c)) {
