@@ -142,7 +142,7 @@ impl Cluster {
         let ask = built(request.logs(pod, &params)).map_err(unseen)?;
         let body = self.wire.ask(&ask, Repeat::Free).await.map_err(unseen)?;
         let text = String::from_utf8_lossy(&body);
-        if is_thrown_away(&text) {
+        if is_thrown_away(&text, &format!("{namespace}_{pod}_")) {
             return Err(Unseen::new(what, format!("the kubelet: \"{}\"", text.trim())));
         }
         Ok(text.lines().map(|line| line.chars().take(LINE).collect()).collect())
@@ -205,8 +205,11 @@ pub(super) fn built(built: Result<Ask, request::Error>) -> Result<Ask, Wrong> {
 }
 
 /// Whether this is no log, but what the kubelet says with status 200 for one that it has thrown away: it keeps
-/// one container that ended, and the one before it is gone at the second exit.
-fn is_thrown_away(text: &str) -> bool {
+/// one container that ended, and the one before it is gone at the second exit. Between its looking and its
+/// reading the file goes, which it names by its own path of this pod's logs.
+fn is_thrown_away(text: &str, of_pod: &str) -> bool {
+    let file = ["failed to try resolving symlinks in path \"", "failed to open log file \""];
     text.trim().lines().count() == 1
-        && text.starts_with("unable to retrieve container logs for containerd://")
+        && (text.starts_with("unable to retrieve container logs for containerd://")
+            || (file.iter().any(|start| text.starts_with(start)) && text.contains(of_pod)))
 }

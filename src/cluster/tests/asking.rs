@@ -296,6 +296,22 @@ async fn what_the_kubelet_says_of_a_log_it_threw_away_is_no_log() {
 }
 
 #[tokio::test]
+async fn a_log_that_goes_while_the_kubelet_reads_it_is_no_log() {
+    let server = Server::start(|heard, _| {
+        let of = if heard.query("previous") == Some("true") { "web-1" } else { "other" };
+        let path = format!("/var/log/pods/shop_{of}_68b270ad/app/0.log");
+        let lost = format!("lstat {path}: no such file or directory");
+        Say::Answer(200, format!("failed to try resolving symlinks in path \"{path}\": {lost}"))
+    })
+    .await;
+    let cluster = connect(&server);
+    let unseen = cluster.logs("shop", "web-1", "app", true, 50).await.unwrap_err();
+    assert_snapshot!(unseen, @r#"not seen: logs of web-1 (the kubelet: "failed to try resolving symlinks in path "/var/log/pods/shop_web-1_68b270ad/app/0.log": lstat /var/log/pods/shop_web-1_68b270ad/app/0.log: no such file or directory")"#);
+    let said = cluster.logs("shop", "web-1", "app", false, 50).await.unwrap();
+    assert!(said[0].starts_with("failed to try"), "a program may say it of another file");
+}
+
+#[tokio::test]
 async fn a_list_is_read_in_pages_and_whole_when_its_pages_expire() {
     let item = |n: u32| json!({"metadata": {"name": format!("web-{n}"), "uid": format!("p{n}")}});
     let server = Server::start(move |heard, before| match (heard.query("continue"), before) {
