@@ -28,6 +28,8 @@ aws_port=7001
 github_port=4010
 ministack_port=4566
 engine_host=unix://$state/engine/engine.sock
+# The control group of every container, of the node and of the engine.
+group=${state##*/}
 
 sid=$cache/sid/root
 bin=$cache/bin
@@ -90,6 +92,14 @@ unmount_below() {
   local mount
   awk -v under="$1/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r |
     while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
+}
+
+# ungroup: a group that holds a process stays, and is told by `left`.
+ungroup() {
+  local top
+  for top in /sys/fs/cgroup/"$group" /sys/fs/cgroup/*/"$group"; do
+    if [ -d "$top" ]; then find "$top" -depth -type d -exec rmdir {} \; 2>/dev/null || true; fi
+  done
 }
 
 # The API server as its administrator.
