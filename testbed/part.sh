@@ -28,8 +28,6 @@ aws_port=7001
 github_port=4010
 ministack_port=4566
 engine_host=unix://$state/engine/engine.sock
-# The control group of every container, of the node and of the engine.
-group=${state##*/}
 
 sid=$cache/sid/root
 bin=$cache/bin
@@ -94,12 +92,24 @@ unmount_below() {
     while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
 }
 
-# ungroup: a group that holds a process stays, and is told by `left`.
-ungroup() {
-  local top
-  for top in /sys/fs/cgroup/"$group" /sys/fs/cgroup/*/"$group"; do
-    if [ -d "$top" ]; then find "$top" -depth -type d -exec rmdir {} \; 2>/dev/null || true; fi
+# groups STATE: control groups that this testbed's containers have left, and which nobody takes away: one of the
+# engine, and one for each container that the node still had. The node's name nothing of ours but its folder.
+groups() {
+  local container
+  compgen -G "/sys/fs/cgroup/*/${1##*/}" || true
+  for container in "$1"/node/containerd/state/io.containerd.runtime.v2.task/k8s.io/*/; do
+    [ -d "$container" ] || continue
+    compgen -G "/sys/fs/cgroup/*/k8s.io/$(basename "$container")" || true
   done
+}
+
+# ungroup STATE: takes those away in which no process is.
+ungroup() {
+  local group
+  for group in $(groups "$1"); do
+    find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done
+  rmdir /sys/fs/cgroup/*/k8s.io 2>/dev/null || true
 }
 
 # The API server as its administrator.
