@@ -111,8 +111,8 @@ impl Undo<'_> {
             () = self.another_signal() => return Back::Unwatched(Progress::default()),
         };
         match ended.end {
-            End::Ready(_) => {
-                let checked = !point.digests.is_empty();
+            End::Ready(proof) => {
+                let checked = !point.digests.is_empty() && proof.unseen == 0;
                 Back::Serves { progress: ended.progress, checked, took: begun.elapsed() }
             }
             End::Failed(failed) => {

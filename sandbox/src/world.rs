@@ -215,6 +215,12 @@ impl World {
         self
     }
 
+    /// An action that was denied to everybody is allowed again.
+    pub fn allow(&mut self, action: &str) -> &mut Self {
+        self.denied.retain(|denial| denial.action != action || denial.principal.is_some());
+        self
+    }
+
     /// Puts an image into a repository, which is created if it is missing, and says its digest.
     pub fn image(&mut self, repository: &str, tag: &str, image: &Image) -> String {
         let made = image.made();

@@ -413,7 +413,8 @@ impl Scene<'_> {
                 at: ended.at,
                 bake,
                 restarts: proof.restarts,
-                pods: proof.pods,
+                pods: proof.pods - proof.unseen,
+                unseen: proof.unseen,
                 wanted: ended.progress.wanted,
                 digest,
             });

@@ -103,6 +103,8 @@ pub enum Event {
         restarts: u32,
         /// Pods that run the digest.
         pods: usize,
+        /// Ready pods whose node does not say what digest they run.
+        unseen: usize,
         /// Pods that were asked for.
         wanted: u32,
         /// What they run.

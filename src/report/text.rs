@@ -57,12 +57,13 @@ impl Text {
         match event {
             Event::Rollout { at, progress } => Some(Piece::Progress(line(at, &standing(progress)))),
             Event::Watched { at, text } => Some(Piece::Line(line(at, text))),
-            Event::Baked { at, bake, restarts, pods, wanted, digest } => {
+            Event::Baked { at, bake, restarts, pods, unseen, wanted, digest } => {
                 let text = format!(
-                    "baked {}: {}, {pods}/{wanted} pods run {}",
+                    "baked {}: {}, {pods}/{wanted} pods run {}{}",
                     figures::setting(*bake),
                     figures::count(*restarts as usize, "restart"),
-                    digest.short()
+                    digest.short(),
+                    silent(*unseen)
                 );
                 Some(Piece::Line(line(at, &text)))
             }
@@ -129,6 +130,15 @@ impl Text {
 /// A line with its label: labels end in one column.
 pub(super) fn labelled(label: &str, text: &str) -> String {
     format!("{label:<8} {text}")
+}
+
+/// A node that keeps its digest to itself proves nothing: it is said.
+fn silent(unseen: usize) -> String {
+    match unseen {
+        0 => String::new(),
+        1 => ", 1 does not say what it runs".into(),
+        _ => format!(", {unseen} do not say what they run"),
+    }
 }
 
 /// The text, after its service's name where there are several.

@@ -341,9 +341,17 @@ impl Memory {
 
     /// Whether a container visibly runs another digest than we shipped for it.
     pub(super) fn runs_another(&self, seat: &Seat<'_>) -> bool {
-        let ours = self.ours.digests.get(&seat.status.name).filter(|digests| !digests.is_empty());
-        let (Some(ours), Some(runs)) = (ours, seat.digest()) else { return false };
+        let (Some(ours), Some(runs)) = (self.shipped(seat), seat.digest()) else { return false };
         !ours.iter().any(|digest| digest.as_str() == runs)
+    }
+
+    /// Whether nobody says what a container runs that we shipped something for.
+    pub(super) fn hides_its_digest(&self, seat: &Seat<'_>) -> bool {
+        self.shipped(seat).is_some() && seat.digest().is_none()
+    }
+
+    fn shipped(&self, seat: &Seat<'_>) -> Option<&Vec<super::Digest>> {
+        self.ours.digests.get(&seat.status.name).filter(|digests| !digests.is_empty())
     }
 
     /// How long an object has had this kind of trouble.

@@ -117,8 +117,10 @@ pub enum Verdict {
 /// What was true when it became ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proof {
-    /// Pods that run our image, all ready and available.
+    /// Pods of our template, all ready and available, none of which visibly runs another image.
     pub pods: usize,
+    /// Those of them whose node does not say what digest they run.
+    pub unseen: usize,
     /// When all of them were.
     pub ready_at: Duration,
     /// Restarts of new pods during the bake: 0, or it is no proof.

@@ -2,6 +2,7 @@
 //! compared with the present specification, because an autoscaler may change it at any time.
 
 use k8s_openapi::api::apps::v1::DeploymentStatus;
+use k8s_openapi::api::core::v1::Pod;
 
 use super::memory::{Baking, Memory};
 use super::{Cause, Proof, pods, template, trouble};
@@ -28,7 +29,7 @@ fn counts_are(status: &DeploymentStatus, wanted: i32) -> bool {
     counts.iter().all(|count| count.unwrap_or(0) == wanted)
 }
 
-fn is_proven(memory: &Memory, pod: &k8s_openapi::api::core::v1::Pod) -> bool {
+fn is_proven(memory: &Memory, pod: &Pod) -> bool {
     pods::is_ready(pod) && !pods::seats(pod).iter().any(|seat| memory.runs_another(seat))
 }
 
@@ -44,10 +45,12 @@ pub(super) fn proof(memory: &Memory, baking: &Baking) -> Option<Proof> {
     let available = workload.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0);
     let needed = wanted.min(baking.wanted);
     let pods = memory.new_pods();
-    let ready = pods.iter().filter(|pod| is_proven(memory, pod)).count();
-    let enough = usize::try_from(needed).is_ok_and(|needed| ready >= needed);
+    let ready: Vec<_> = pods.into_iter().filter(|pod| is_proven(memory, pod)).collect();
+    let enough = usize::try_from(needed).is_ok_and(|needed| ready.len() >= needed);
+    let is_unseen = |pod: &&Pod| pods::seats(pod).iter().any(|seat| memory.hides_its_digest(seat));
     (template::is_observed(workload) && available >= needed && enough).then_some(Proof {
-        pods: ready,
+        pods: ready.len(),
+        unseen: ready.iter().copied().filter(is_unseen).count(),
         ready_at: baking.since,
         restarts: 0,
     })

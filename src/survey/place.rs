@@ -246,8 +246,11 @@ impl Around {
         let mut seen = |what: &Unseen| unseen.push(what.clone());
         let nodes = nodes.inspect_err(&mut seen).ok();
         let rights = rights.inspect_err(&mut seen).ok();
-        // Groups only matter where nodes told nothing: their absence is no news otherwise.
-        let nodes_told = nodes.as_ref().is_some_and(|nodes| !nodes.is_empty());
+        // Groups only matter where nodes told nothing: their absence is no news otherwise. Nodes that
+        // the pods cannot land on tell nothing.
+        let spec = live.template.spec.clone().unwrap_or_default();
+        let nodes_told =
+            nodes.as_ref().is_some_and(|nodes| !cluster::landing(&spec, nodes).is_empty());
         let groups = groups
             .inspect_err(|what| {
                 if !nodes_told {

@@ -5,6 +5,7 @@
 //! one cluster, so they are run one after the other then.
 
 mod image;
+mod nodes;
 mod real;
 mod sandboxed;
 mod trouble;
@@ -240,9 +241,11 @@ impl Scene {
         going.end(self.runner()).await
     }
 
-    /// All objects of this kind in the workload's namespace.
+    /// All objects of this kind in the workload's namespace, or all nodes.
     fn objects(&self, kind: &str) -> Vec<Value> {
         match &self.ground {
+            // The empty name stands for what is in no namespace, too.
+            Ground::Sandbox(stage) if kind == "Node" => stage.kube().objects(kind, ""),
             Ground::Sandbox(stage) => stage.kube().objects(kind, "shop"),
             Ground::Real(real) => real.objects(kind),
         }
@@ -259,7 +262,8 @@ impl Scene {
             if pod["metadata"].get("deletionTimestamp").is_some() || status["ready"] != true {
                 continue;
             }
-            let id = status["imageID"].as_str().unwrap_or_default();
+            let id =
+                status["imageID"].as_str().filter(|id| !id.is_empty()).unwrap_or("nothing told");
             runs.push(id.rsplit('@').next().unwrap_or_default().to_owned());
         }
         runs.sort();

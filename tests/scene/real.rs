@@ -172,7 +172,7 @@ impl Real {
     }
 
     /// A script of the testbed's; its output.
-    fn script(&self, name: &str, arguments: &[&str]) -> String {
+    pub(super) fn script(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.command(name).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name} {arguments:?}: {said}");

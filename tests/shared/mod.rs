@@ -4,6 +4,7 @@
 mod diagnoses;
 mod guards;
 mod identity;
+mod platforms;
 mod rights;
 mod rollbacks;
 mod shipping;

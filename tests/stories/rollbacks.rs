@@ -72,6 +72,22 @@ async fn a_tag_that_still_means_what_runs_is_put_back_as_it_was() {
     assert_eq!(told.exit, 5);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_no_node_tells_is_not_told_to_be_checked() {
+    let stage = Stage::new().await.ships("crash");
+    let (kube, old) = (stage.kube(), Stage::old_image().digest());
+    kube.node("ip-10-0-1-12", "amd64");
+    let fake = json!({ "metadata": { "annotations": { "kwok.x-k8s.io/node": "fake" } } });
+    kube.write("admin", "Node", "", "ip-10-0-1-12", &fake).unwrap();
+    let notes = json!({ "metadata": { "annotations": Stage::shipped(OLD, &old, 4710) } });
+    let image = stage.reference(OLD, &old);
+    kube.deployment("shop", "web", "app", &image, 3).with(notes).revision(17).seed();
+    let told = stage.run("ship").await;
+    let now = told.err.lines().find(|line| line.starts_with("  now:"));
+    assert_eq!(now, Some("  now:  rolled back: 3f2a91c serves, 3/3 ready"));
+    assert_eq!(told.exit, 5);
+}
+
 /// A workload whose image is an index of two platforms, on nodes whose runtime (CRI-O) reports the
 /// manifest that the index led to; under slipway's annotations, or a tag that nobody pinned.
 async fn on_cri_o(pinned: bool) -> Stage {

@@ -13,6 +13,7 @@ mod kinds;
 mod logs;
 mod managed;
 mod model;
+mod nodes;
 mod patch;
 mod pods;
 mod protobuf;

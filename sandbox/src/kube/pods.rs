@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::State;
 use super::events::{self, Event};
 use super::fill::seconds;
 use super::json::{list, number, set, text, unset};
 use super::store::Key;
-use super::template;
+use super::{State, nodes, template};
 
 /// Puts a pod of a replica set into the store, pending and on no node yet.
 pub(super) fn create(state: &mut State, set: &Value, name: &str, uid: &str) {
@@ -67,24 +66,6 @@ pub(super) fn name(state: &mut State, set: &str) -> String {
     format!("{set}-{}", state.store.suffix())
 }
 
-/// A node for the next pod, in turn, of those that are ready and take new pods; its name and address.
-pub(super) fn node(state: &mut State) -> (String, String) {
-    let nodes: Vec<(String, String)> = state
-        .store
-        .named("Node", "")
-        .into_iter()
-        .filter(|node| node.pointer("/spec/unschedulable") != Some(&Value::Bool(true)))
-        .map(|node| {
-            let address = list(node, "/status/addresses").first().map(|a| text(a, "/address"));
-            let name = text(node, "/metadata/name").to_owned();
-            (name, address.unwrap_or("192.0.2.2").to_owned())
-        })
-        .collect();
-    state.placed += 1;
-    let at = state.placed % nodes.len().max(1);
-    nodes.into_iter().nth(at).unwrap_or_else(|| ("node-1".to_owned(), "192.0.2.2".to_owned()))
-}
-
 /// An address for the next pod.
 pub(super) fn address(state: &mut State) -> String {
     state.addresses += 1;
@@ -107,6 +88,7 @@ pub(super) fn is_active(pod: &Value) -> bool {
 /// Makes a status fit the pod: every container of its own, with the images and digests that it asked for.
 pub(super) fn fit(state: &State, pod: &Value, mut status: Value) -> Value {
     let token = list(pod, "/spec/volumes").last().map_or("", |volume| text(volume, "/name"));
+    let is_fake = nodes::is_fake(state, text(pod, "/spec/nodeName"));
     for (field, containers) in [
         ("initContainerStatuses", "/spec/initContainers"),
         ("containerStatuses", "/spec/containers"),
@@ -123,6 +105,10 @@ pub(super) fn fit(state: &State, pod: &Value, mut status: Value) -> Value {
                 let mut one =
                     own.unwrap_or_else(|| beside(&status, name, field.starts_with("init")));
                 dress(state, &mut one, text(spec, "/image"));
+                if is_fake {
+                    one["imageID"] = "".into();
+                    unset(&mut one, &["containerID"]);
+                }
                 if let Some(mounted) = one.pointer_mut("/volumeMounts/0/name") {
                     *mounted = token.into();
                 }

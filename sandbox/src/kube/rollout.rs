@@ -11,7 +11,7 @@ use super::json::{list, number, text};
 use super::replay::{self, Named, Played};
 use super::store::Key;
 use super::tape::Tape;
-use super::{Play, State, model, pods, template};
+use super::{Play, State, model, nodes, pods, template};
 
 /// How long after a change the controllers see it.
 const REACTION: Duration = Duration::from_millis(3);
@@ -132,7 +132,8 @@ fn fitting(state: &mut State, key: &Key, before: &Value, after: &Value) -> Optio
     }
     for recorded in &tape.new_pods {
         let name = pods::name(state, &new_set);
-        let (uid, address, node) = (state.store.uid(), pods::address(state), pods::node(state));
+        let (uid, address) = (state.store.uid(), pods::address(state));
+        let node = nodes::next(state, template);
         let recorded = tape.pods.get(recorded)?;
         names.pod(recorded, (&name, &uid), &address, (&node.0, &node.1));
     }
@@ -156,7 +157,8 @@ pub(super) fn live(state: &mut State, deployment: &Value, set: &Value, nth: usiz
     let state_of = tape.pods.get(recorded)?;
     let set_name = text(set, "/metadata/name").to_owned();
     let name = pods::name(state, &set_name);
-    let (uid, address, node) = (state.store.uid(), pods::address(state), pods::node(state));
+    let (uid, address) = (state.store.uid(), pods::address(state));
+    let node = nodes::next(state, template);
     let mut names = Names::new(state, tape, deployment, &container);
     names.sets(("", ""), (&set_name, text(set, "/metadata/uid")));
     names.pod(state_of, (&name, &uid), &address, (&node.0, &node.1));

@@ -9,7 +9,7 @@ use super::json::{merge, set, text};
 use super::rollout::Names;
 use super::store::Key;
 use super::tape::Tape;
-use super::{Kube, State, managed, model, pods, template};
+use super::{Kube, State, managed, model, nodes, pods, template};
 
 /// How long ago the seeded things were made.
 const AGE: SignedDuration = SignedDuration::from_hours(26);
@@ -161,7 +161,8 @@ fn pod(state: &mut State, deployment: &Value, of: &Value, made: Timestamp) {
     };
     let container = text(deployment, "/spec/template/spec/containers/0/name").to_owned();
     let name = pods::name(state, text(of, "/metadata/name"));
-    let (uid, address, node) = (state.store.uid(), pods::address(state), pods::node(state));
+    let (uid, address) = (state.store.uid(), pods::address(state));
+    let node = nodes::next(state, &of["spec"]["template"]);
     let mut names = Names::new(state, tape, deployment, &container);
     names.pod(recorded, (&name, &uid), &address, (&node.0, &node.1));
     let (_, named) = names.done();

@@ -124,6 +124,7 @@ pub(super) fn good_ship() -> Vec<(&'static str, Event)> {
             bake: seconds(30.0),
             restarts: 0,
             pods: 3,
+            unseen: 0,
             wanted: 3,
             digest: digest(),
         },

@@ -37,6 +37,25 @@ shipped 9f2c1e4 to shop/web in 1m 48s
 }
 
 #[test]
+fn pods_whose_digest_nobody_saw_are_not_told_to_run_it() {
+    let told = |seen: usize, hidden: usize| {
+        let mut events = good_ship();
+        for (_, event) in &mut events {
+            if let Event::Baked { pods, unseen, .. } = event {
+                (*pods, *unseen) = (seen, hidden);
+            }
+        }
+        let page = page(LOG, events).stderr;
+        page.lines().find(|line| line.contains("baked")).map(str::to_owned)
+    };
+    let line = |end: &str| Some(format!("  +62.4s  baked 30s: 0 restarts, {end}"));
+    let one = line("2/3 pods run sha256:e04d11b27a90, 1 does not say what it runs");
+    assert_eq!(told(2, 1), one);
+    let all = line("0/3 pods run sha256:e04d11b27a90, 3 do not say what they run");
+    assert_eq!(told(0, 3), all);
+}
+
+#[test]
 fn the_summary_of_a_good_ship_reads_as_in_the_storyboard() {
     insta::assert_snapshot!(page(LOG, good_ship()).summary, @r"
 ### shipped `9f2c1e4` to `shop/web` in 1m 48s

@@ -8,7 +8,7 @@ use super::*;
 
 fn ready_proof(pods: usize, second: u64) -> Verdict {
     let ready_at = Duration::from_secs(second);
-    Verdict::Ready(super::super::Proof { pods, ready_at, restarts: 0 })
+    Verdict::Ready(super::super::Proof { pods, unseen: 0, ready_at, restarts: 0 })
 }
 
 #[test]
@@ -164,6 +164,22 @@ fn a_pod_that_reports_another_digest_is_never_success() {
     let late = judged(seen.into_iter().chain([(600, Seen::Tick)]).collect());
     let trouble = super::super::Trouble::OtherImage { runs: OTHER.into() };
     assert_eq!(cause(late).unwrap().trouble, trouble);
+}
+
+#[test]
+fn a_ready_pod_that_does_not_say_what_it_runs_is_counted_apart() {
+    // Nothing at all, and the id of a configuration.
+    for silent in ["", "sha256:0123"] {
+        let seen = vec![
+            (1, workload(2, all(2), json!({}))),
+            (1, set("new", json!([]))),
+            (2, ready("a")),
+            (2, pod("new", "b", json!({ "ready": true, "imageID": silent }), json!({}))),
+            (32, Seen::Tick),
+        ];
+        let Verdict::Ready(proof) = judged(seen) else { panic!("it is ready") };
+        assert_eq!((proof.pods, proof.unseen), (2, 1));
+    }
 }
 
 fn exceeded(at: &str, set: &str) -> Seen {

@@ -2,6 +2,7 @@
 //! Nothing here reads a real cluster; what one did is in the recordings.
 
 mod api;
+mod nodes;
 mod recorded;
 mod rollouts;
 mod wire;
