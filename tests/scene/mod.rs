@@ -4,6 +4,7 @@
 //! The real ground is taken where `SLIPWAY_TESTBED` names the testbed's folder; the stories share its
 //! one cluster, so they are run one after the other then.
 
+mod github;
 mod image;
 mod real;
 mod sandboxed;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slipway_sandbox::kube::Play;
 
-use crate::stage::{Going, NEW, OLD, Runner, Stage, Told, scrub};
+use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
 use real::Real;
 pub use trouble::Trouble;
@@ -65,12 +66,16 @@ impl Scene {
         }
     }
 
+    fn runner_mut(&mut self) -> &mut Runner {
+        match &mut self.ground {
+            Ground::Sandbox(stage) => stage,
+            Ground::Real(real) => &mut real.runner,
+        }
+    }
+
     /// Gives an input; an empty value takes it away.
     pub fn input(mut self, name: &'static str, value: &str) -> Self {
-        match &mut self.ground {
-            Ground::Sandbox(stage) => stage.give(name, value),
-            Ground::Real(real) => real.runner.input(name, value),
-        }
+        self.runner_mut().input(name, value);
         self
     }
 
@@ -281,7 +286,7 @@ impl Scene {
     /// The text with everything that differs from ground to ground by a name of its own.
     pub fn called(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for commit in [OLD, NEW] {
+        for commit in [OLD, NEW, NEWER] {
             text = text.replace(commit, &commit[..7]);
         }
         for (digest, name) in &self.named {

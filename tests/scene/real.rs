@@ -126,6 +126,15 @@ impl Real {
         self.script("lab", &[&without]);
     }
 
+    pub(super) fn slow_push(&self) {
+        self.script("lab", &[".faults = [{action: \"ecr:PutImage\", count: 1, delay: 3}]"]);
+    }
+
+    /// What GitHub's mock says of two commits.
+    pub(super) fn compares(&self, word: &str) {
+        self.script("parts/github", &["says", word]);
+    }
+
     pub(super) fn write(&self, manager: &str, patch: &Value) {
         let manager = format!("--field-manager={manager}");
         let patch = patch.to_string();
@@ -186,7 +195,8 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        // A node that was led elsewhere would fail the next story.
+        // A node that was led elsewhere would fail the next story, as would another word of GitHub's.
         _ = self.command("pulls").arg("allowed").status();
+        _ = self.command("parts/github").args(["says", "ahead"]).status();
     }
 }

@@ -27,6 +27,7 @@ pub(super) async fn serving() -> Stage {
             entry("user/guest", "guests"),
             entry("role/ship", "slipway"),
         ];
+        world.github.repository = "acme/shop".into();
         world.roles[0].subjects = vec!["repo:acme/shop:ref:refs/heads/main".into()];
     })
     .await;

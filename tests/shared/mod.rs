@@ -4,6 +4,8 @@
 mod diagnoses;
 mod guards;
 mod identity;
+mod races;
 mod rights;
 mod rollbacks;
 mod shipping;
+mod stale;
