@@ -4,6 +4,7 @@
 //! The real ground is taken where `SLIPWAY_TESTBED` names the testbed's folder; the stories share its
 //! one cluster, so they are run one after the other then.
 
+mod admission;
 mod github;
 mod image;
 mod real;
@@ -17,6 +18,7 @@ use slipway_sandbox::kube::Play;
 
 use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
+pub use admission::Rule;
 use real::Real;
 pub use trouble::Trouble;
 
@@ -253,9 +255,14 @@ impl Scene {
         }
     }
 
+    /// The workload as it is.
+    pub fn workload(&self) -> Value {
+        self.objects("Deployment").swap_remove(0)
+    }
+
     /// The image that is set, how many pods are ready, and which digests the running ones have.
     pub fn serves(&self) -> String {
-        let web = &self.objects("Deployment")[0];
+        let web = self.workload();
         let image = web["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
         let ready = web["status"]["readyReplicas"].as_u64().unwrap_or_default();
         let mut runs: Vec<String> = Vec::new();

@@ -94,6 +94,7 @@ impl Real {
                 self.admin(&["wait", counted, "resourcequota/q", "--timeout=20s"]);
             }
             Trouble::PullDenied => _ = self.script("pulls", &["refused"]),
+            Trouble::NoPods(rule) => self.rule(rule.word(), "pods"),
             _ => {}
         }
     }
@@ -124,6 +125,11 @@ impl Real {
              elif . == \"{action}\" then [] else . end"
         );
         self.script("lab", &[&without]);
+    }
+
+    /// A rule of admission against writes of this resource.
+    pub(super) fn rule(&self, kind: &str, resource: &str) {
+        self.script("rule", &[kind, resource]);
     }
 
     pub(super) fn slow_push(&self) {

@@ -1,6 +1,7 @@
 //! The stories that are told twice: against the sandbox by `cargo test`, against the real parts by
 //! `testbed/run`. The snapshots are the same ones.
 
+mod admission;
 mod diagnoses;
 mod guards;
 mod identity;
