@@ -5,6 +5,7 @@
 //! one cluster, so they are run one after the other then.
 
 mod admission;
+mod autoscaler;
 mod github;
 mod image;
 mod real;

@@ -148,7 +148,7 @@ impl Real {
     }
 
     pub(super) fn objects(&self, kind: &str) -> Vec<Value> {
-        let text = self.admin(&["get", kind, "-o", "json"]);
+        let text = self.admin(&["get", kind, "-o", "json", "--show-managed-fields"]);
         let mut list: Value = serde_json::from_str(&text).unwrap();
         serde_json::from_value(list["items"].take()).unwrap()
     }
@@ -176,6 +176,10 @@ impl Real {
     /// kubectl as the administrator, in the workload's namespace.
     fn admin(&self, arguments: &[&str]) -> String {
         self.script("admin", &[&["--namespace", "shop"], arguments].concat())
+    }
+
+    pub(super) fn create(&self, object: &Value) {
+        self.feed(&["create", "-f", "-"], object);
     }
 
     fn feed(&self, arguments: &[&str], object: &Value) {

@@ -1,4 +1,4 @@
-//! A second run of slipway while the first one is still under way.
+//! Who else writes while a run is under way: a second one, an autoscaler.
 
 use crate::scene::{Scene, Trouble};
 
@@ -48,4 +48,38 @@ async fn an_older_run_is_stopped_at_the_gate_by_a_newer_one() {
     -> 4
     web:c77d0be@@NEWER@, 3 ready, run @NEWER@
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_autoscaler_at_work_in_a_rollout_keeps_the_number_of_replicas() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await.input("bake", "5s");
+    let mut going = scene.start("ship");
+    going.until("deploy ").await;
+    scene.autoscaled().await;
+    let told = scene.end(going).await;
+    insta::assert_snapshot!(scene.ends(&told), @"
+    shipped 9f2c1e4 to shop/web in @s
+    -> 0
+    web:9f2c1e4@@NEW@, 5 ready, run @NEW@
+    ");
+    insta::assert_snapshot!(scene.replicas(), @r#"5 by ["kube-controller-manager"]"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_leaves_the_number_of_replicas_to_the_autoscaler() {
+    let scene = Scene::serving().await.ships(Trouble::NeverReady).await.input("timeout", "10s");
+    let mut going = scene.start("ship");
+    going.until("0/3 new").await;
+    scene.autoscaled().await;
+    let told = scene.end(going).await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-PROBE-READY]: `shop/web` was not updated to 9f2c1e4 in 10s: container `app` runs, but its readiness probe does not pass
+      why:  kubelet on node-1, for @s: "Readiness probe failed: Get "http://@ADDRESS@:8080/": dial tcp @ADDRESS@:8080: connect: connection refused"; @/3 new pods
+      now:  rolled back: 3f2a91c serves, 5/5 ready, digest checked
+      next: let it listen on all addresses for GET / on 8080, or correct the probe;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    -> 5
+    web:3f2a91c@@OLD@, 5 ready, run @OLD@
+    "#);
+    insta::assert_snapshot!(scene.replicas(), @r#"5 by ["kube-controller-manager"]"#);
 }
