@@ -6,6 +6,7 @@
 
 mod admission;
 mod autoscaler;
+mod before;
 mod github;
 mod image;
 mod real;
@@ -144,6 +145,12 @@ impl Scene {
 
     /// Sets an image that is in no repository, as another writer would, and waits for its first pod.
     pub async fn rolls_to_nothing(&self) {
+        self.sets_nothing();
+        self.until_pods(4).await;
+    }
+
+    /// Sets an image that is in no repository.
+    fn sets_nothing(&self) {
         let nothing = format!("sha256:{}", "b".repeat(64));
         if let Ground::Sandbox(stage) = &self.ground {
             let play = Play::Recording("tag-not-found");
@@ -153,7 +160,6 @@ impl Scene {
         let image = format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web@{nothing}");
         let pods = json!({ "containers": [{ "name": "app", "image": image }] });
         self.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
-        self.until_pods(4).await;
     }
 
     /// Waits until there are this many pods.
@@ -202,11 +208,16 @@ impl Scene {
 
     /// Takes a right in the cluster away from the user.
     pub async fn without(self, verb: &str, resource: &str) -> Self {
+        self.forbids(verb, resource);
+        self
+    }
+
+    /// The same, while a run is under way.
+    pub fn forbids(&self, verb: &str, resource: &str) {
         match &self.ground {
             Ground::Sandbox(stage) => stage.kube().deny(verb, resource),
             Ground::Real(real) => real.without(verb, resource),
         }
-        self
     }
 
     /// Takes a right in AWS away from the user.

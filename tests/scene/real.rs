@@ -160,6 +160,11 @@ impl Real {
         self.script("put-image", &[&folder.display().to_string(), &format!("web:{tag}")]);
     }
 
+    /// The registry, or the node, has the image that serves no more.
+    pub(super) fn forget(&self, place: &str) {
+        self.script("forget-image", &[place, &format!("web:{OLD}")]);
+    }
+
     pub(super) fn settled(&self) {
         self.admin(&["rollout", "status", "deployment/web", "--timeout=60s"]);
         // The old pods are still going when that says so.

@@ -41,6 +41,15 @@ pub(super) fn deny(stage: &Stage, action: &str) {
     stage.sandbox.world(|world| _ = world.deny(action));
 }
 
+/// ECR has no image of this digest any more.
+pub(super) fn forget(stage: &Stage, digest: &str) {
+    stage.sandbox.world(|world| {
+        let web = world.repositories.get_mut("web").unwrap();
+        web.tags.retain(|_, named| named != digest);
+        web.manifests.remove(digest);
+    });
+}
+
 /// Another of the account's users.
 pub(super) fn become_user(stage: &mut Stage, name: &str) {
     let user = stage
