@@ -108,10 +108,22 @@ fn read(code: StatusCode, status: &Status) -> PatchAnswer {
 
 /// How the API server begins to say that it could not ask a webhook.
 const UNANSWERED: &str = "failed calling webhook \"";
+/// That a webhook said no, and that a policy did.
+const DENIED: &str = "admission webhook \"";
+const POLICY: &str = "ValidatingAdmissionPolicy '";
 
 fn admission(message: &str) -> bool {
-    let signs = ["admission webhook \"", UNANSWERED, "ValidatingAdmissionPolicy '"];
-    signs.iter().any(|sign| message.contains(sign)) || message.contains("denied the request")
+    [DENIED, UNANSWERED, POLICY, "denied the request"].iter().any(|sign| message.contains(sign))
+}
+
+/// Who refuses, by the name that its administrators know.
+fn refuser(message: &str) -> String {
+    let kinds = [("webhook", UNANSWERED, '"'), ("webhook", DENIED, '"'), ("policy", POLICY, '\'')];
+    let named = kinds.iter().find_map(|(kind, begin, end)| {
+        let (name, _) = message.split_once(begin)?.1.split_once(*end)?;
+        Some(format!("{kind} `{name}`"))
+    });
+    named.unwrap_or_else(|| "an admission rule".into())
 }
 
 fn causes(status: &Status) -> Vec<String> {
@@ -153,13 +165,14 @@ impl PatchAnswer {
             }
             Self::Refused(words) if words.contains(UNANSWERED) => said(
                 Code::AdmitWebhook,
-                format!("an admission webhook for `{path}` does not answer"),
+                format!("{} does not answer: `{path}` cannot be changed", refuser(words)),
                 words,
             )
-            .next("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"),
+            .next("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations")
+            .next("and repair the service it names: the image is not the cause"),
             Self::Refused(words) => said(
                 Code::AdmitPolicy,
-                format!("an admission rule refuses this change of `{path}`"),
+                format!("{} refuses this change of `{path}`", refuser(words)),
                 words,
             )
             .next("change what the rule names, or ask those who keep it"),

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Callable
 
+from .admission import no_rule, rule
 from .refusing import allow, refuse
 
 REPOSITORY = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/recorded"
@@ -118,6 +119,10 @@ ROLLOUTS = {
     "pull-denied": Rollout("denied", 61, prepare=refuse, restore=allow),
     "tag-not-found": Rollout("none", 61),
     "quota": Rollout("v2", 41, spec=STRICT, prepare=quota),
+    # The patch passes, its pods do not.
+    "webhook-silent": Rollout("v2", 41, spec=STRICT, prepare=rule("silent"), restore=no_rule),
+    "webhook-denies": Rollout("v2", 41, spec=STRICT, prepare=rule("denies"), restore=no_rule),
+    "policy-denies": Rollout("v2", 41, spec=STRICT, prepare=rule("policy"), restore=no_rule),
     "unschedulable": Rollout(
         "v2", 41, changes=[add(f"{CONTAINER}/resources", {"requests": {"cpu": "64"}})]
     ),

@@ -4,6 +4,10 @@
 //! The real ground is taken where `SLIPWAY_TESTBED` names the testbed's folder; the stories share its
 //! one cluster, so they are run one after the other then.
 
+mod admission;
+mod autoscaler;
+mod before;
+mod github;
 mod image;
 mod nodes;
 mod real;
@@ -15,8 +19,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slipway_sandbox::kube::Play;
 
-use crate::stage::{Going, NEW, OLD, Runner, Stage, Told, scrub};
+use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
+pub use admission::Rule;
 use real::Real;
 pub use trouble::Trouble;
 
@@ -66,12 +71,16 @@ impl Scene {
         }
     }
 
+    fn runner_mut(&mut self) -> &mut Runner {
+        match &mut self.ground {
+            Ground::Sandbox(stage) => stage,
+            Ground::Real(real) => &mut real.runner,
+        }
+    }
+
     /// Gives an input; an empty value takes it away.
     pub fn input(mut self, name: &'static str, value: &str) -> Self {
-        match &mut self.ground {
-            Ground::Sandbox(stage) => stage.give(name, value),
-            Ground::Real(real) => real.runner.input(name, value),
-        }
+        self.runner_mut().input(name, value);
         self
     }
 
@@ -137,6 +146,12 @@ impl Scene {
 
     /// Sets an image that is in no repository, as another writer would, and waits for its first pod.
     pub async fn rolls_to_nothing(&self) {
+        self.sets_nothing();
+        self.until_pods(4).await;
+    }
+
+    /// Sets an image that is in no repository.
+    fn sets_nothing(&self) {
         let nothing = format!("sha256:{}", "b".repeat(64));
         if let Ground::Sandbox(stage) = &self.ground {
             let play = Play::Recording("tag-not-found");
@@ -146,7 +161,6 @@ impl Scene {
         let image = format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web@{nothing}");
         let pods = json!({ "containers": [{ "name": "app", "image": image }] });
         self.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
-        self.until_pods(4).await;
     }
 
     /// Waits until there are this many pods.
@@ -195,11 +209,16 @@ impl Scene {
 
     /// Takes a right in the cluster away from the user.
     pub async fn without(self, verb: &str, resource: &str) -> Self {
+        self.forbids(verb, resource);
+        self
+    }
+
+    /// The same, while a run is under way.
+    pub fn forbids(&self, verb: &str, resource: &str) {
         match &self.ground {
             Ground::Sandbox(stage) => stage.kube().deny(verb, resource),
             Ground::Real(real) => real.without(verb, resource),
         }
-        self
     }
 
     /// Takes a right in AWS away from the user.
@@ -251,9 +270,14 @@ impl Scene {
         }
     }
 
+    /// The workload as it is.
+    pub fn workload(&self) -> Value {
+        self.objects("Deployment").swap_remove(0)
+    }
+
     /// The image that is set, how many pods are ready, and which digests the running ones have.
     pub fn serves(&self) -> String {
-        let web = &self.objects("Deployment")[0];
+        let web = self.workload();
         let image = web["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
         let ready = web["status"]["readyReplicas"].as_u64().unwrap_or_default();
         let mut runs: Vec<String> = Vec::new();
@@ -285,7 +309,7 @@ impl Scene {
     /// The text with everything that differs from ground to ground by a name of its own.
     pub fn called(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for commit in [OLD, NEW] {
+        for commit in [OLD, NEW, NEWER] {
             text = text.replace(commit, &commit[..7]);
         }
         for (digest, name) in &self.named {

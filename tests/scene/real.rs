@@ -94,6 +94,7 @@ impl Real {
                 self.admin(&["wait", counted, "resourcequota/q", "--timeout=20s"]);
             }
             Trouble::PullDenied => _ = self.script("pulls", &["refused"]),
+            Trouble::NoPods(rule) => self.rule(rule.word(), "pods"),
             _ => {}
         }
     }
@@ -126,6 +127,20 @@ impl Real {
         self.script("lab", &[&without]);
     }
 
+    /// A rule of admission against writes of this resource.
+    pub(super) fn rule(&self, kind: &str, resource: &str) {
+        self.script("rule", &[kind, resource]);
+    }
+
+    pub(super) fn slow_push(&self) {
+        self.script("lab", &[".faults = [{action: \"ecr:PutImage\", count: 1, delay: 3}]"]);
+    }
+
+    /// What GitHub's mock says of two commits.
+    pub(super) fn compares(&self, word: &str) {
+        self.script("parts/github", &["says", word]);
+    }
+
     pub(super) fn write(&self, manager: &str, patch: &Value) {
         let manager = format!("--field-manager={manager}");
         let patch = patch.to_string();
@@ -133,7 +148,7 @@ impl Real {
     }
 
     pub(super) fn objects(&self, kind: &str) -> Vec<Value> {
-        let text = self.admin(&["get", kind, "-o", "json"]);
+        let text = self.admin(&["get", kind, "-o", "json", "--show-managed-fields"]);
         let mut list: Value = serde_json::from_str(&text).unwrap();
         serde_json::from_value(list["items"].take()).unwrap()
     }
@@ -143,6 +158,11 @@ impl Real {
         let folder = self.runner.folder.path().join(tag);
         image.layout(&folder).unwrap();
         self.script("put-image", &[&folder.display().to_string(), &format!("web:{tag}")]);
+    }
+
+    /// The registry, or the node, has the image that serves no more.
+    pub(super) fn forget(&self, place: &str) {
+        self.script("forget-image", &[place, &format!("web:{OLD}")]);
     }
 
     pub(super) fn settled(&self) {
@@ -161,6 +181,10 @@ impl Real {
     /// kubectl as the administrator, in the workload's namespace.
     fn admin(&self, arguments: &[&str]) -> String {
         self.script("admin", &[&["--namespace", "shop"], arguments].concat())
+    }
+
+    pub(super) fn create(&self, object: &Value) {
+        self.feed(&["create", "-f", "-"], object);
     }
 
     fn feed(&self, arguments: &[&str], object: &Value) {
@@ -186,7 +210,8 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        // A node that was led elsewhere would fail the next story.
+        // A node that was led elsewhere would fail the next story, as would another word of GitHub's.
         _ = self.command("pulls").arg("allowed").status();
+        _ = self.command("parts/github").args(["says", "ahead"]).status();
     }
 }

@@ -27,6 +27,7 @@ pub(super) async fn serving() -> Stage {
             entry("user/guest", "guests"),
             entry("role/ship", "slipway"),
         ];
+        world.github.repository = "acme/shop".into();
         world.roles[0].subjects = vec!["repo:acme/shop:ref:refs/heads/main".into()];
     })
     .await;
@@ -38,6 +39,15 @@ pub(super) async fn serving() -> Stage {
 
 pub(super) fn deny(stage: &Stage, action: &str) {
     stage.sandbox.world(|world| _ = world.deny(action));
+}
+
+/// ECR has no image of this digest any more.
+pub(super) fn forget(stage: &Stage, digest: &str) {
+    stage.sandbox.world(|world| {
+        let web = world.repositories.get_mut("web").unwrap();
+        web.tags.retain(|_, named| named != digest);
+        web.manifests.remove(digest);
+    });
 }
 
 /// Another of the account's users.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::Rule;
+
 /// Each has a recording that the sandbox plays, and an image or surroundings in which it really happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -29,6 +31,8 @@ pub enum Trouble {
     NoRoom,
     /// The nodes may not pull it.
     PullDenied,
+    /// Its Deployment is taken, its pods are not.
+    NoPods(Rule),
 }
 
 impl Trouble {
@@ -47,6 +51,7 @@ impl Trouble {
             Self::Quota => "quota",
             Self::NoRoom => "unschedulable",
             Self::PullDenied => "pull-denied",
+            Self::NoPods(rule) => rule.recording(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The stories that are told twice: against the sandbox by `cargo test`, against the real parts by
 //! `testbed/run`. The snapshots are the same ones.
 
+mod admission;
 mod diagnoses;
 mod guards;
 mod identity;
 mod platforms;
+mod races;
 mod rights;
 mod rollbacks;
 mod shipping;
+mod stale;

@@ -40,6 +40,12 @@ impl std::ops::Deref for Stage {
     }
 }
 
+impl std::ops::DerefMut for Stage {
+    fn deref_mut(&mut self) -> &mut Runner {
+        &mut self.runner
+    }
+}
+
 impl Stage {
     /// `shop/web` in cluster `prod`: 3 pods of [`OLD`] on two amd64 nodes, in repository `web`.
     pub async fn new() -> Self {
@@ -157,11 +163,6 @@ impl Stage {
     pub fn input(mut self, name: &'static str, value: &str) -> Self {
         self.runner.input(name, value);
         self
-    }
-
-    /// The same, where the stage is kept.
-    pub fn give(&mut self, name: &'static str, value: &str) {
-        self.runner.input(name, value);
     }
 
     /// Sets a variable, where the stage is kept.

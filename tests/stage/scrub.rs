@@ -25,7 +25,7 @@ pub fn image(name: &str) -> String {
 }
 
 /// A line of a story that is told on two grounds, without what only one of them counts: sizes of images,
-/// generations.
+/// generations, revisions.
 pub fn grounded(line: &str) -> String {
     let words: Vec<_> = line.split(' ').collect();
     let is_counted = |at: usize| {
@@ -35,7 +35,9 @@ pub fn grounded(line: &str) -> String {
         let generation = line.contains(" generation ")
             && at > 0
             && ["generation", "->"].contains(&words[at - 1]);
-        unit || generation
+        // A workload's life before the story is its ground's.
+        let revision = at > 0 && words[at - 1] == "revision";
+        unit || generation || revision
     };
     let hidden = words.iter().enumerate().map(|(at, word)| {
         let bare = word.trim_start_matches('(');

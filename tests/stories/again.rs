@@ -110,7 +110,7 @@ async fn a_name_that_cannot_be_written_is_told_and_fails_no_run() {
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.words(), @r#"
     -> 0
-    warning[SW-ADMIT-POLICY]: 9f2c1e4 serves in `shop/web`, but its annotations may not say so: an admission rule refuses this change of `shop/web`
+    warning[SW-ADMIT-POLICY]: 9f2c1e4 serves in `shop/web`, but its annotations may not say so: webhook `notes.example.com` refuses this change of `shop/web`
       why:  the API server: "admission webhook "notes.example.com" denied the request: no notes"
       next: run again, once that is mended: until then `status`, `history` and the stale guard know the old commit
     unchanged: 9f2c1e4 already serves in shop/web, 3/3 ready

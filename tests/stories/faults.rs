@@ -110,7 +110,7 @@ async fn a_webhook_that_denies_the_dry_run_stops_the_write() {
     stage.sandbox.fault("patch deployments", 1, status(403, "Forbidden", said, &json!({})));
     let told = stage.run("ship").await;
     insta::assert_snapshot!(told.ending(), @r#"
-    error[SW-ADMIT-POLICY]: nothing was deployed: an admission rule refuses this change of `shop/web`
+    error[SW-ADMIT-POLICY]: nothing was deployed: webhook `policy.example.com` refuses this change of `shop/web`
       why:  the API server: "admission webhook "policy.example.com" denied the request: image must be signed"
       now:  3f2a91c serves, 3/3 ready
       next: change what the rule names, or ask those who keep it

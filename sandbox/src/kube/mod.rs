@@ -3,6 +3,7 @@
 //! It must not authenticate (whoever listens does, and says who calls) and must not log requests.
 
 mod access;
+mod admission;
 mod clock;
 mod conditions;
 mod discovery;
@@ -47,6 +48,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+pub use admission::Rule;
 pub use seed::Seeding;
 pub use tape::recordings;
 
@@ -99,6 +101,8 @@ struct State {
     store: Store,
     clock: Clock,
     rules: access::Rules,
+    /// What stands against every write of a deployment.
+    rule: Option<Rule>,
     scripts: Vec<(Matcher, Play)>,
     resolver: Option<Resolver>,
     /// By digest, which one a runtime reports for it.
@@ -170,6 +174,7 @@ impl Kube {
             store: Store::new(clock.wall().as_nanosecond().to_string()),
             clock,
             rules: access::Rules::default(),
+            rule: None,
             scripts: Vec::new(),
             resolver: None,
             reporter: None,
@@ -256,6 +261,11 @@ impl Kube {
     /// Denies a verb (or `*`) on a resource (`deployments`, `pods/log`, or `*`) to everybody.
     pub fn deny(&self, verb: &str, resource: &str) {
         self.with(|state| state.rules.deny(verb, resource));
+    }
+
+    /// Puts a rule of admission against every write of a deployment, or takes it away.
+    pub fn rule(&self, rule: Option<Rule>) {
+        self.with(|state| state.rule = rule);
     }
 
     /// Applies a merge patch as another writer would, with this name as its field manager.

@@ -37,8 +37,12 @@ impl Refused {
     pub(super) fn status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason,
+            "message": self.message,
         });
+        // A webhook that says no gives no reason.
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }
@@ -85,6 +89,30 @@ impl Refused {
             "name": name, "group": kind.group, "kind": kind.kind,
             "causes": [{ "reason": reason, "message": why, "field": field }],
         }));
+        refused
+    }
+
+    /// Something that the server has to ask does not answer.
+    pub(super) fn internal(why: &str) -> Self {
+        let message = format!("Internal error occurred: {why}");
+        let mut refused = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message);
+        refused.details = Some(json!({ "causes": [{ "message": why }] }));
+        refused
+    }
+
+    /// A webhook says no, without a status of its own.
+    pub(super) fn denied(why: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "", why)
+    }
+
+    /// An admission policy says no.
+    pub(super) fn by_policy(kind: Kind, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
+        let refused = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        let mut refused = refused.about(kind, name);
+        if let Some(details) = &mut refused.details {
+            details["causes"] = json!([{ "message": why }]);
+        }
         refused
     }
 

@@ -8,7 +8,7 @@ use super::json::{list, number, set, text, unset};
 use super::kinds::Kind;
 use super::status::Refused;
 use super::store::Key;
-use super::{State, managed, model, patch, pods, rollout, template};
+use super::{State, admission, managed, model, patch, pods, rollout, template};
 
 /// Who writes, and whether for real.
 pub(super) struct Writer<'a> {
@@ -52,6 +52,7 @@ pub(super) fn create(
         template::default_deployment(&mut object);
     }
     check(kind, &name, &object)?;
+    admission::check(state, kind, &name)?;
     let now = seconds(state.clock.wall());
     set(&mut object, &["metadata", "uid"], state.store.uid());
     set(&mut object, &["metadata", "creationTimestamp"], now.clone());
@@ -111,7 +112,9 @@ fn store(
     if kind.kind == "Deployment" {
         template::default_deployment(&mut after);
     }
-    check(kind, text(before, "/metadata/name"), &after)?;
+    let name = text(before, "/metadata/name");
+    check(kind, name, &after)?;
+    admission::check(state, kind, name)?;
     if *before == after {
         return Ok(after);
     }

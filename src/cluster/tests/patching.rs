@@ -155,12 +155,13 @@ async fn refusals_read_like_what_they_are() {
       why:  `prod` answered 403: "deployments.apps "web" is forbidden: User "ship" cannot patch"
       next: kubectl -n shop create role ship --verb=patch --resource=deployments.apps
       next: kubectl -n shop create rolebinding ship --role=ship --group=slipway
-    SW-ADMIT-POLICY: an admission rule refuses this change of `shop/web`
+    SW-ADMIT-POLICY: webhook `v.kyverno.svc` refuses this change of `shop/web`
       why:  the API server: "admission webhook "v.kyverno.svc" denied the request: unsigned image"
       next: change what the rule names, or ask those who keep it
-    SW-ADMIT-WEBHOOK: an admission webhook for `shop/web` does not answer
+    SW-ADMIT-WEBHOOK: webhook `v.kyverno.svc` does not answer: `shop/web` cannot be changed
       why:  the API server: "Internal error occurred: failed calling webhook "v.kyverno.svc": context deadline exceeded"
       next: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations
+      next: and repair the service it names: the image is not the cause
     SW-WORKLOAD-CHANGED: `shop/web` was changed by somebody else just now
       why:  the API server: "the server rejected our request"
       next: run it again: it reads the workload anew

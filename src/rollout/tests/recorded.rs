@@ -104,7 +104,7 @@ fn the_order_between_kinds_changes_no_cause() {
     }
 }
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 24] = [
     "good",
     "crash",
     "permission-denied",
@@ -124,6 +124,9 @@ const NAMES: [&str; 21] = [
     "init-fails",
     "crash-after-ready",
     "quota",
+    "webhook-silent",
+    "webhook-denies",
+    "policy-denies",
     "crash-then-rollback",
     "taken-over",
 ];
@@ -301,6 +304,37 @@ fn a_full_quota_is_known_when_no_old_pod_makes_room() {
     SW-ADMIT-QUOTA: quota `q` leaves no room for a new pod
       why:  API server: "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"
       next: raise quota `q` in `t-quota`, or let old pods go first: `maxUnavailable: 1`
+    "#);
+}
+
+#[test]
+fn a_webhook_that_does_not_answer_may_be_back_at_any_time() {
+    assert_snapshot!(Recording::of("webhook-silent").told(SHORT), @r#"
+    40.5s: late
+    SW-ADMIT-WEBHOOK: no pod can be created: webhook `policy.example.com` does not answer
+      why:  API server: "Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.policy.svc:443/?timeout=5s": service "policy" not found"
+      next: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations
+      next: and repair the service it names: the image is not the cause
+    "#);
+}
+
+#[test]
+fn pods_that_a_webhook_denies_never_come() {
+    assert_snapshot!(Recording::of("webhook-denies").told(PATIENCE), @r#"
+    0.0s: failed
+    SW-ADMIT-POLICY: policy `policy.example.com` refuses its pods
+      why:  API server: "admission webhook "policy.example.com" denied the request: image must be signed"
+      next: change the workload as the policy says above
+    "#);
+}
+
+#[test]
+fn pods_that_a_policy_denies_never_come() {
+    assert_snapshot!(Recording::of("policy-denies").told(PATIENCE), @r#"
+    0.0s: failed
+    SW-ADMIT-POLICY: policy `story` refuses its pods
+      why:  API server: "ValidatingAdmissionPolicy 'story' with binding 'story' denied request: image must be signed"
+      next: change the workload as the policy says above
     "#);
 }
 

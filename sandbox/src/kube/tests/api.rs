@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use serde_json::{Value, json};
 
-use super::super::{Kube, Speed};
+use super::super::{Kube, Rule, Speed};
 use super::{WEB, ask, cluster, get, image, json_patch, set_image};
 
 #[tokio::test]
@@ -50,6 +50,51 @@ async fn a_denied_verb_is_refused_and_told_by_the_review() {
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["status"]["allowed"]), (201, &json!(allowed)), "{verb}");
     }
+}
+
+#[tokio::test]
+async fn a_rule_of_admission_refuses_dry_runs_and_writes_in_the_servers_words() {
+    let kube = cluster(Speed::Instant, 1);
+    let (_, before) = get(&kube, WEB).await;
+    let failure = |body: Value| {
+        let mut status =
+            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure" });
+        status.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        status
+    };
+    let silent = "failed calling webhook \"policy.example.com\": failed to call webhook: \
+                  Post \"https://policy.policy.svc:443/?timeout=5s\": service \"policy\" not found";
+    let denied =
+        "admission webhook \"policy.example.com\" denied the request: image must be signed";
+    let policy = "ValidatingAdmissionPolicy 'story' with binding 'story' denied request: image must be signed";
+    // As API server 1.34 answers.
+    let rules = [
+        (
+            Rule::Silent("policy.example.com", "policy"),
+            json!({ "message": format!("Internal error occurred: {silent}"), "reason": "InternalError",
+                "details": { "causes": [{ "message": silent }] }, "code": 500 }),
+        ),
+        (
+            Rule::Denies("policy.example.com", "image must be signed"),
+            json!({ "message": denied, "code": 400 }),
+        ),
+        (
+            Rule::Policy("story", "image must be signed"),
+            json!({ "message": format!("deployments.apps \"web\" is forbidden: {policy}"), "reason": "Invalid",
+                "details": { "name": "web", "group": "apps", "kind": "deployments",
+                    "causes": [{ "message": policy }] }, "code": 422 }),
+        ),
+    ];
+    for (rule, expected) in rules {
+        kube.rule(Some(rule));
+        for path in [format!("{WEB}?dryRun=All"), WEB.to_owned()] {
+            let (_, body) = json_patch(&kube, &path, set_image("x")).await;
+            assert_eq!(body, failure(expected.clone()));
+        }
+    }
+    assert_eq!(get(&kube, WEB).await.1, before);
+    kube.rule(None);
+    assert_eq!(json_patch(&kube, WEB, set_image("x")).await.0, 200);
 }
 
 #[tokio::test]
