@@ -2,6 +2,7 @@
 
 mod action;
 mod docs;
+mod fields;
 mod inputs;
 mod law;
 mod part;

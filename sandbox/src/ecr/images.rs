@@ -229,7 +229,10 @@ pub(super) fn put(world: &mut World, given: &Value) -> Result<Value, Refusal> {
         Some(tag) => tag.to_owned(),
         None => crate::image::digest(manifest.as_bytes()),
     };
-    let media_type = text("imageManifestMediaType");
+    // Who does not say what it is leaves that to the manifest.
+    let of_itself = serde_json::from_str::<Value>(&manifest).unwrap_or_default();
+    let own = of_itself["mediaType"].as_str().unwrap_or_default();
+    let media_type = given["imageManifestMediaType"].as_str().unwrap_or(own).to_owned();
     let result = registry::put(world, &name, &reference, &media_type, manifest.clone().into());
     let digest = result.map_err(|refused| {
         let code = match refused {

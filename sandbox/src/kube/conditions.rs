@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::State;
 use super::fill::seconds;
 use super::json::{list, number, text};
+use super::managed;
 use super::model::{self, Limits};
 use super::store::Key;
 
@@ -25,7 +26,10 @@ pub(super) fn sync(state: &mut State, deployment: &Value, current: Option<&Value
         conditions.push(failure);
     }
     status["conditions"] = conditions.into();
-    synced["status"] = status;
+    if synced["status"] != status {
+        synced["status"] = status;
+        managed::controlled(&mut synced, &now);
+    }
     state.store.put(synced);
 }
 
@@ -38,6 +42,7 @@ pub(super) fn created(state: &mut State, deployment: &Value, set: &Value) {
     let mut conditions = list(&noted, "/status/conditions").to_vec();
     put(&mut conditions, "Progressing", "True", ("NewReplicaSetCreated", &message), &now, true);
     noted["status"]["conditions"] = conditions.into();
+    managed::controlled(&mut noted, &now);
     state.progress.insert(key.clone(), state.clock.now());
     state.store.put(noted);
     if let Some(deadline) = model::deadline(deployment) {

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{list, object, set, text};
+use super::model::REVISION;
 
 /// Writes down that a manager's update made `after` out of `before`.
 pub(super) fn record(before: &Value, after: &mut Value, manager: &str, version: &str, time: &str) {
@@ -37,6 +38,38 @@ pub(super) fn record(before: &Value, after: &mut Value, manager: &str, version: 
     });
     entries.push(mine);
     set(after, &["metadata", "managedFields"], entries);
+}
+
+/// Writes down that the controller wrote a deployment's status and the number of its rollout.
+pub(super) fn controlled(deployment: &mut Value, time: &str) {
+    let mut entries = list(deployment, "/metadata/managedFields").to_vec();
+    entries.retain(|entry| text(entry, "/subresource") != "status");
+    let revision = json!({ ".": {}, (format!("f:{REVISION}")): {} });
+    let status = deployment["status"].as_object().into_iter().flatten();
+    let fields: Map<String, Value> = status
+        .map(|(field, value)| (format!("f:{field}"), value))
+        .map(|(key, value)| (key, value.as_array().map_or_else(|| json!({}), |all| typed(all))))
+        .collect();
+    entries.push(json!({
+        "manager": "kube-controller-manager", "operation": "Update", "apiVersion": "apps/v1",
+        "time": time, "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:metadata": { "f:annotations": revision }, "f:status": fields },
+        "subresource": "status",
+    }));
+    set(deployment, &["metadata", "managedFields"], entries);
+}
+
+/// Conditions are told apart by their type.
+fn typed(conditions: &[Value]) -> Value {
+    let mut all = json!({ ".": {} });
+    for condition in conditions {
+        let fields = condition.as_object().into_iter().flatten();
+        let mut owned: Map<String, Value> =
+            fields.map(|(field, _)| (format!("f:{field}"), json!({}))).collect();
+        owned.insert(".".to_owned(), json!({}));
+        all[format!("k:{}", json!({ "type": condition["type"] }))] = owned.into();
+    }
+    all
 }
 
 /// A field that changed; one that no longer exists has no owner.
@@ -136,5 +169,24 @@ mod tests {
               "time": "T2", "fieldsType": "FieldsV1", "fieldsV1": owned(json!({ "f:image": {} })) },
         ]);
         assert_eq!(second["metadata"]["managedFields"], expected);
+    }
+
+    #[test]
+    fn the_controller_has_one_entry_of_its_own_for_what_it_counts() {
+        let mut web = json!({ "metadata": {}, "status": { "replicas": 3 } });
+        controlled(&mut web, "T1");
+        web["status"]["conditions"] = json!([{ "type": "Available", "status": "True" }]);
+        controlled(&mut web, "T2");
+        let available = json!({ ".": {}, "f:status": {}, "f:type": {} });
+        let expected = json!([{
+            "manager": "kube-controller-manager", "operation": "Update", "apiVersion": "apps/v1",
+            "time": "T2", "fieldsType": "FieldsV1", "fieldsV1": {
+                "f:metadata": { "f:annotations": { ".": {}, "f:deployment.kubernetes.io/revision": {} } },
+                "f:status": { "f:replicas": {},
+                    "f:conditions": { ".": {}, "k:{\"type\":\"Available\"}": available } },
+            },
+            "subresource": "status",
+        }]);
+        assert_eq!(web["metadata"]["managedFields"], expected);
     }
 }

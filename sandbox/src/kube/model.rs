@@ -10,7 +10,7 @@ use super::events::{self, Event};
 use super::fill::seconds;
 use super::json::{list, number, set, text};
 use super::store::Key;
-use super::{State, conditions, pods, replicas, template};
+use super::{State, conditions, managed, pods, replicas, template};
 
 /// Where the controller keeps the number of a rollout.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -236,9 +236,18 @@ fn adopt(
     }
     let key = Key::of(deployment)?;
     let mut noted = state.store.get(&key)?.clone();
-    set(&mut noted, &["metadata", "annotations", REVISION], revision(&adopted).to_string());
+    if revision(&noted) != revision(&adopted) {
+        set(&mut noted, &["metadata", "annotations", REVISION], revision(&adopted).to_string());
+        managed::controlled(&mut noted, &seconds(state.clock.wall()));
+    }
     state.store.put(noted);
-    if is_new { None } else { Some(adopted) }
+    if is_new {
+        // It is counted before it has pods, so that its first one is progress.
+        let all = sets(state, deployment);
+        conditions::sync(state, deployment, Some(&adopted), &all);
+        return None;
+    }
+    Some(adopted)
 }
 
 /// How many replicas the current set may have now.

@@ -156,6 +156,7 @@ fn deployment(state: &mut State, played: &Played, row: &Row) {
     }
     set(&mut object, &["metadata", "annotations", REVISION], revision);
     object["status"] = status;
+    managed::controlled(&mut object, &fill::seconds(state.clock.wall()));
     state.store.put(object);
 }
 

@@ -131,6 +131,7 @@ impl Seeding {
         }
         status["conditions"] = conditions.into();
         self.object["status"] = status;
+        managed::controlled(&mut self.object, &now);
         let deployment = state.store.put(self.object);
         let of = state.store.put(of);
         for _ in 0..replicas.as_u64().unwrap_or(0) {

@@ -93,6 +93,10 @@ pub(super) fn pod_spec(template: &Value, token_volume: &str) -> Value {
             let mut mounts = list(container, "/volumeMounts").to_vec();
             mounts.push(mount.clone());
             set(container, &["volumeMounts"], mounts);
+            // Of what is limited and not asked for, the limit is asked for.
+            if let Some(limits) = container.pointer("/resources/limits").cloned() {
+                absent(&mut container["resources"], &json!({ "requests": limits }));
+            }
         }
     }
     let mut volumes = list(&spec, "/volumes").to_vec();

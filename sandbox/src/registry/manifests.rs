@@ -14,6 +14,14 @@ use crate::image::digest as digest_of_bytes;
 use crate::sandbox::State;
 use crate::world::{Manifest, Repository, World, hold};
 
+/// What a manifest may be sent as, and it has to say the same of itself, if it says anything.
+const TYPES: [&str; 4] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
 /// Why a manifest is not taken.
 pub(crate) enum Refused {
     /// There is no such repository.
@@ -55,8 +63,7 @@ impl Refused {
         match self {
             Self::NoRepository => error(404, "NAME_UNKNOWN", said),
             Self::Immutable => error(400, "TAG_INVALID", said),
-            Self::NoLayers(_) => error(404, "BLOB_UPLOAD_UNKNOWN", said),
-            Self::NoImages(_) => error(404, "MANIFEST_UNKNOWN", said),
+            Self::NoLayers(_) | Self::NoImages(_) => error(400, "MANIFEST_BLOB_UNKNOWN", said),
             Self::Invalid(_) => error(400, "MANIFEST_INVALID", said),
         }
     }
@@ -93,11 +100,14 @@ pub(crate) fn put(
                 'Invalid JSON syntax'";
     let manifest: Value =
         serde_json::from_slice(&bytes).map_err(|_| Refused::Invalid(said.to_owned()))?;
+    let typed = manifest["mediaType"].as_str().unwrap_or(media_type);
+    if typed != media_type || !TYPES.contains(&media_type) {
+        return Err(Refused::Invalid("manifest invalid".to_owned()));
+    }
     complete(kept, &manifest)?;
     if !by_digest && kept.immutable && kept.tags.contains_key(reference) {
         return Err(Refused::Immutable);
     }
-    let typed = manifest["mediaType"].as_str().unwrap_or(media_type);
     let entry = Manifest { media_type: typed.to_owned(), bytes, pushed: now };
     kept.manifests.entry(digest.clone()).or_insert(entry);
     if !by_digest {

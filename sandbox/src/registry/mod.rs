@@ -48,7 +48,9 @@ impl Place {
             }
             [repo @ .., "blobs", "uploads", id] => Self::Upload(name(repo)?, (*id).to_owned()),
             [repo @ .., "blobs", digest] => Self::Blob(name(repo)?, (*digest).to_owned()),
-            [repo @ .., "manifests", what] => Self::Manifest(name(repo)?, (*what).to_owned()),
+            [repo @ .., "manifests", what] if is_reference(what) => {
+                Self::Manifest(name(repo)?, (*what).to_owned())
+            }
             [repo @ .., "tags", "list"] => Self::Tags(name(repo)?),
             _ => return None,
         })
@@ -69,6 +71,14 @@ impl Place {
             _ => return None,
         })
     }
+}
+
+/// Whether it can be a tag or a digest: there is no page for anything else.
+fn is_reference(what: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let tag = what.starts_with(word) && what.len() <= 128;
+    let digest = what.strip_prefix("sha256:").is_some_and(|hex| hex.chars().all(word));
+    digest || tag && what.chars().all(|c| word(c) || matches!(c, '.' | '-'))
 }
 
 /// Answers one request of the registry. `cut` ends an upload after so many bytes.
@@ -195,5 +205,7 @@ mod tests {
         assert_eq!(Place::of("/v2/a/blobs/uploads/7"), Some(Place::Upload("a".into(), "7".into())));
         assert_eq!(Place::of("/v2/a/tags/list"), Some(Place::Tags("a".into())));
         assert_eq!(Place::of("/v2/manifests/t"), None);
+        assert_eq!(Place::of("/v2/a/manifests/-t"), None);
+        assert_eq!(Place::of(&format!("/v2/a/manifests/{}", "t".repeat(129))), None);
     }
 }

@@ -81,11 +81,39 @@ fn session(state: &State, repository: &str, id: &str) -> Option<Arc<Mutex<Upload
     hold(&state.uploads).0.get(&(repository.to_owned(), id.to_owned())).map(Arc::clone)
 }
 
-fn unknown(repository: &str, id: &str) -> Answer {
+fn unknown(state: &State, repository: &str, id: &str) -> Answer {
+    let account = &hold(&state.world).account;
     let said = format!(
-        "The upload with id '{id}' does not exist in the repository with name '{repository}'"
+        "The upload with id '{id}' does not exist in the repository with name '{repository}' in \
+         the registry with id '{account}'"
     );
     error(404, "BLOB_UPLOAD_UNKNOWN", &said)
+}
+
+/// Why a session cannot end like this. It stays open, with what it has.
+fn unfinished(
+    state: &State,
+    (repository, id): (&str, &str),
+    size: u64,
+    (wanted, digest): (&str, &str),
+) -> Option<Answer> {
+    let hex = wanted.strip_prefix("sha256:").unwrap_or_default();
+    if hex.len() != 64 || !hex.chars().all(|c| c.is_ascii_hexdigit()) {
+        let said = "provided digest did not match uploaded content";
+        return Some(error(400, "DIGEST_INVALID", said));
+    }
+    if size == 0 {
+        let account = &hold(&state.world).account;
+        let said = format!(
+            "The upload with id '{id}' in the repository with name '{repository}' in registry with \
+             id '{account}' cannot be completed because it does not have any parts."
+        );
+        return Some(error(400, "BLOB_UPLOAD_INVALID", &said));
+    }
+    (wanted != digest).then(|| {
+        let said = "None of the provided layer digests match the calculated layer digest";
+        error(400, "BLOB_UPLOAD_INVALID", said)
+    })
 }
 
 /// PATCH: the bytes. ECR answers 201 here, not the 202 of the specification.
@@ -97,7 +125,7 @@ pub(super) async fn part(
     cut: Option<u64>,
 ) -> Result<Answer, Broken> {
     let Some(session) = session(state, repository, id) else {
-        return Ok(unknown(repository, id));
+        return Ok(unknown(state, repository, id));
     };
     let mut upload = session.lock().await;
     if let Some(refused) = out_of_line(&upload, &request) {
@@ -151,21 +179,18 @@ pub(super) async fn completed(
     cut: Option<u64>,
 ) -> Result<Answer, Broken> {
     let Some(session) = session(state, repository, id) else {
-        return Ok(unknown(repository, id));
+        return Ok(unknown(state, repository, id));
     };
     let wanted = fields(request.uri().query().unwrap_or_default()).get("digest").cloned();
     let wanted = wanted.unwrap_or_default();
     let mut upload = session.lock().await;
     received(&mut upload, request, cut).await?;
     let digest = format!("sha256:{}", hex::encode(upload.hash.clone().finalize()));
-    hold(&state.uploads).0.remove(&(repository.to_owned(), id.to_owned()));
-    if wanted != digest {
-        std::fs::remove_file(&upload.path)?;
-        let said = format!(
-            "The digest '{wanted}' does not match the digest '{digest}' of the uploaded layer"
-        );
-        return Ok(error(400, "DIGEST_INVALID", &said));
+    let ends = (wanted.as_str(), digest.as_str());
+    if let Some(refused) = unfinished(state, (repository, id), upload.size, ends) {
+        return Ok(refused);
     }
+    hold(&state.uploads).0.remove(&(repository.to_owned(), id.to_owned()));
     std::fs::rename(&upload.path, file(state, &digest))?;
     if let Some(kept) = hold(&state.world).repositories.get_mut(repository) {
         kept.blobs.insert(digest.clone(), upload.size);

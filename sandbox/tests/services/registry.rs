@@ -132,7 +132,13 @@ async fn a_manifest_needs_its_layers_and_its_repository() {
     let registry = Registry::of(World::default()).await;
     let missing = json!({ "schemaVersion": 2, "layers": [{ "digest": "sha256:00" }] }).to_string();
     let put = registry.ask("PUT", "/v2/demo/web/manifests/one", missing.clone()).await;
-    insta::assert_snapshot!(error(&put), @"404 BLOB_UPLOAD_UNKNOWN: Layers with digests '[sha256:00]' required for pushing image into repository with name 'demo/web' in the registry with id '123456789012' do not exist");
+    insta::assert_snapshot!(error(&put), @"400 MANIFEST_BLOB_UNKNOWN: Layers with digests '[sha256:00]' required for pushing image into repository with name 'demo/web' in the registry with id '123456789012' do not exist");
+    let index = "application/vnd.oci.image.index.v1+json";
+    let missing_image = json!({ "schemaVersion": 2, "manifests": [{ "digest": "sha256:00" }] });
+    let headers = [("authorization", registry.login.as_str()), ("content-type", index)];
+    let path = "/v2/demo/web/manifests/one";
+    let put = send(&registry.sandbox, "PUT", path, &headers, missing_image.to_string()).await;
+    insta::assert_snapshot!(error(&put.unwrap()), @"400 MANIFEST_BLOB_UNKNOWN: Images with digests '[sha256:00]' required for pushing image into repository with name 'demo/web' in the registry with id '123456789012' do not exist");
     let put = registry.ask("PUT", "/v2/none/manifests/one", missing).await;
     insta::assert_snapshot!(error(&put), @"404 NAME_UNKNOWN: The repository with name 'none' does not exist in the registry with id '123456789012'");
     assert!(registry.sandbox.writes().is_empty());
@@ -150,13 +156,40 @@ async fn a_broken_session_takes_nothing_from_the_beginning_again() {
 }
 
 #[tokio::test]
-async fn a_digest_that_does_not_match_ends_the_session() {
+async fn a_digest_that_does_not_match_leaves_the_session_as_it_is() {
     let registry = Registry::of(World::default()).await;
     let place = registry.session().await;
+    let put = async |digest: &str| {
+        let path = format!("{place}?digest={digest}");
+        let said = registry.ask("PUT", &path, "").await;
+        if said.status == 201 { "201".to_owned() } else { error(&said) }
+    };
+    let empty = put(&digest("")).await;
+    let shown = empty.replace(place.rsplit('/').next().unwrap(), "ID");
+    insta::assert_snapshot!(shown, @"400 BLOB_UPLOAD_INVALID: The upload with id 'ID' in the repository with name 'demo/web' in registry with id '123456789012' cannot be completed because it does not have any parts.");
     registry.ask("PATCH", &place, "layer").await;
-    let wrong = format!("{place}?digest={}", digest("other"));
-    assert!(error(&registry.ask("PUT", &wrong, "").await).starts_with("400 DIGEST_INVALID"));
-    assert!(error(&registry.ask("PUT", &wrong, "").await).starts_with("404 BLOB_UPLOAD_UNKNOWN"));
+    insta::assert_snapshot!(put("").await, @"400 DIGEST_INVALID: provided digest did not match uploaded content");
+    insta::assert_snapshot!(put("sha256:12").await, @"400 DIGEST_INVALID: provided digest did not match uploaded content");
+    insta::assert_snapshot!(put(&digest("other")).await, @"400 BLOB_UPLOAD_INVALID: None of the provided layer digests match the calculated layer digest");
+    assert_eq!(put(&digest("layer")).await, "201");
+    let again = put(&digest("layer")).await.replace(place.rsplit('/').next().unwrap(), "ID");
+    insta::assert_snapshot!(again, @"404 BLOB_UPLOAD_UNKNOWN: The upload with id 'ID' does not exist in the repository with name 'demo/web' in the registry with id '123456789012'");
+}
+
+#[tokio::test]
+async fn a_manifest_is_what_it_is_sent_as_under_a_name_that_can_be_one() {
+    let registry = Registry::of(World::default()).await;
+    registry.blob("{}").await;
+    let config = json!({ "digest": digest("{}"), "size": 2, "mediaType": "c" });
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let typed =
+        |of: &str| json!({ "schemaVersion": 2, "mediaType": of, "config": config }).to_string();
+    let other = registry.ask("PUT", "/v2/demo/web/manifests/one", typed(docker)).await;
+    insta::assert_snapshot!(error(&other), @"400 MANIFEST_INVALID: manifest invalid");
+    let none = registry.ask("PUT", "/v2/demo/web/manifests/-one", typed(MANIFEST)).await;
+    insta::assert_snapshot!(error(&none), @"404 NOT_FOUND: page not found");
+    let bare = json!({ "schemaVersion": 2, "config": config }).to_string();
+    assert_eq!(registry.ask("PUT", "/v2/demo/web/manifests/one", bare).await.status, 201);
 }
 
 #[tokio::test]

@@ -35,24 +35,27 @@ struct Line {
 
 /// A recording, from the PATCH that is judged.
 struct Recording {
-    name: &'static str,
+    folder: PathBuf,
+    name: String,
     ours: Ours,
     seen: Vec<Observation>,
 }
 
+/// Where the recordings are that the sandbox plays: `NAME`, and `NAME-VERSION` where another version of
+/// Kubernetes has other words or fields.
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sandbox/timelines")
 }
 
 impl Recording {
     /// The rollout that the first PATCH of a recording began.
-    fn of(name: &'static str) -> Self {
-        Self::of_patch(name, 1)
+    fn of(name: &str) -> Self {
+        Self::of_patch(folder(), name, 1)
     }
 
     /// The rollout that the n-th PATCH began; what was before is what a first list would show.
-    fn of_patch(name: &'static str, n: usize) -> Self {
-        let text = std::fs::read_to_string(folder().join(format!("{name}.jsonl"))).unwrap();
+    fn of_patch(folder: PathBuf, name: &str, n: usize) -> Self {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.jsonl"))).unwrap();
         let lines: Vec<Line> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         let mut known = BTreeMap::new();
         let mut patches = Vec::new();
@@ -67,7 +70,7 @@ impl Recording {
         let (patched, workload) = &patches[n - 1];
         let at = |t: i64| Duration::from_millis(u64::try_from(t - patched).unwrap_or(0));
         let seen = lines.iter().map(|l| Observation { at: at(l.t), seen: l.seen() }).collect();
-        Self { name, ours: ours(workload, &lines), seen }
+        Self { folder, name: name.into(), ours: ours(workload, &lines), seen }
     }
 
     /// Plays it to its end or to the verdict, with a tick each quarter of a second.
@@ -116,7 +119,7 @@ impl Recording {
     /// What the steps would collect for the diagnosis.
     fn evidence(&self, memory: &Memory, cause: &Cause) -> Evidence {
         let container = cause.container.clone().unwrap_or_default();
-        let (node, image) = match self.name {
+        let (node, image) = match self.name.as_str() {
             "permission-denied" | "wrong-platform" | "no-platform-in-index" => {
                 ("linux/amd64", "linux/arm64")
             }
@@ -143,7 +146,7 @@ impl Recording {
             status: u16,
             body: String,
         }
-        let text = std::fs::read_to_string(folder().join(format!("{}.logs.json", self.name)));
+        let text = std::fs::read_to_string(self.folder.join(format!("{}.logs.json", self.name)));
         let logs: BTreeMap<String, Answer> = serde_json::from_str(&text.unwrap()).unwrap();
         let read = |previous: bool| {
             let answer = logs.get(&format!("{pod}/{container}?previous={previous}"))?;

@@ -1,5 +1,7 @@
 //! Every recording: its verdict, when it comes, and what is said.
 
+use std::path::Path;
+
 use insta::assert_snapshot;
 
 use super::*;
@@ -22,7 +24,7 @@ fn a_good_rollout_is_proven_when_its_bake_is_over() {
 #[test]
 fn the_way_back_is_judged_as_a_rollout_of_its_own() {
     let bake = Duration::from_millis(200);
-    let back = Recording::of_patch("crash-then-rollback", 2);
+    let back = Recording::of_patch(folder(), "crash-then-rollback", 2);
     let told = back.told(Patience { bake, ..PATIENCE });
     assert_snapshot!(told, @r#"
     0.4s: 3 ready since 0.0s
@@ -130,6 +132,49 @@ const NAMES: [&str; 24] = [
     "crash-then-rollback",
     "taken-over",
 ];
+
+/// The names of the recordings in a folder.
+fn recorded(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.map(|name| name.into_string().unwrap());
+    let mut names: Vec<_> =
+        names.filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// A recording of another version, and ours of the same rollout if there is one: `crash-1.33`, `crash`.
+fn ours(name: &str) -> Option<&'static str> {
+    NAMES
+        .into_iter()
+        .find(|ours| name.strip_prefix(ours).is_some_and(|v| v.is_empty() || v.starts_with("-1.")))
+}
+
+/// Those kept for their words, and all of a folder that was recorded anew (SLIPWAY_RECORDINGS).
+#[test]
+fn other_versions_are_told_as_ours() {
+    let mut others: Vec<_> = recorded(&folder()).into_iter().map(|name| (folder(), name)).collect();
+    others.retain(|(_, name)| !NAMES.contains(&name.as_str()));
+    assert!(!others.is_empty(), "no other version is kept");
+    assert!(others.iter().all(|(_, name)| ours(name).is_some()), "no test tells one of {others:?}");
+    if let Some(anew) = std::env::var_os("SLIPWAY_RECORDINGS").map(PathBuf::from) {
+        others.extend(recorded(&anew).into_iter().map(|name| (anew.clone(), name)));
+    }
+    let code = |told: &str| {
+        let (verdict, cause) = gist(told);
+        let code = cause.and_then(|cause| cause.split_once(": ")).map(|(code, _)| code.to_owned());
+        (verdict.map(str::to_owned), code)
+    };
+    for (folder, name) in others {
+        let told = Recording::of_patch(folder, &name, 1).told(SHORT);
+        match ours(&name) {
+            Some(ours) => {
+                assert_eq!(code(&told), code(&Recording::of(ours).told(SHORT)), "{name}: {told}")
+            }
+            None => assert!(code(&told).1.is_some(), "{name}: {told}"),
+        }
+    }
+}
 
 #[test]
 fn a_program_that_stops_is_known_at_its_second_exit() {
@@ -271,6 +316,16 @@ fn a_missing_secret_gets_its_half_minute() {
 fn a_pod_without_a_node_waits_for_the_deadline() {
     assert_snapshot!(Recording::of("unschedulable").told(PATIENCE), @r#"
     40.1s: late
+    SW-SCHED-ROOM: its new pod found no node
+      why:  scheduler: "0/1 nodes are available: 1 Insufficient cpu"; it asks for 64 cpu; no autoscaler event seen
+      next: lower `resources.requests.cpu`, or add a node
+    "#);
+}
+
+#[test]
+fn the_scheduler_of_another_version_is_quoted_as_ours() {
+    assert_snapshot!(Recording::of("unschedulable-1.33").told(PATIENCE), @r#"
+    41.0s: late
     SW-SCHED-ROOM: its new pod found no node
       why:  scheduler: "0/1 nodes are available: 1 Insufficient cpu"; it asks for 64 cpu; no autoscaler event seen
       next: lower `resources.requests.cpu`, or add a node
