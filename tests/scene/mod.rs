@@ -7,6 +7,7 @@
 mod image;
 mod real;
 mod sandboxed;
+mod tokens;
 mod trouble;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use slipway_sandbox::kube::Play;
 use crate::stage::{Going, NEW, OLD, Runner, Stage, Told, scrub};
 
 use real::Real;
+pub use tokens::Token;
 pub use trouble::Trouble;
 
 /// A workload that serves, and a program that is run against it.

@@ -123,7 +123,12 @@ impl Real {
              if type == \"array\" then map(select(. != \"{action}\")) \
              elif . == \"{action}\" then [] else . end"
         );
-        self.script("lab", &[&without]);
+        self.lab(&without);
+    }
+
+    /// Changes the settings of the testbed's AWS.
+    pub(super) fn lab(&self, filter: &str) {
+        self.script("lab", &[filter]);
     }
 
     pub(super) fn write(&self, manager: &str, patch: &Value) {
