@@ -12,6 +12,9 @@ use crate::sandbox::State;
 use crate::sigv4;
 use crate::world::{World, hold};
 
+/// The one key that GitHub publishes.
+const KEY: &str = "sandbox";
+
 /// GitHub's issuer, without its scheme.
 pub(crate) const ISSUER: &str = "token.actions.githubusercontent.com";
 
@@ -51,7 +54,8 @@ fn minted(world: &World, audience: &str) -> String {
         "repository_owner": owner(world),
         "runner_environment": "github-hosted",
     });
-    let head = json!({ "alg": "RS256", "kid": "sandbox", "typ": "JWT" });
+    let key = if world.oidc.published { KEY } else { "unpublished" };
+    let head = json!({ "alg": "RS256", "kid": key, "typ": "JWT" });
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&head), part(&claims));
     let signature = BASE64_URL_SAFE_NO_PAD.encode(signature(world, &signed));
@@ -65,7 +69,7 @@ fn signature(world: &World, signed: &str) -> Vec<u8> {
 /// Reads a token as STS does, up to the trust policy.
 pub(crate) fn read(state: &State, token: &str) -> Result<Value, Refusal> {
     let invalid = |said: &str| Refusal::new("InvalidIdentityToken", said, 400);
-    let claims = claims(token).ok_or_else(|| {
+    let claims = part(token, 1).ok_or_else(|| {
         invalid(
             "The ID Token provided is not a valid JWT. \
              (You may see this error if you sent an Access Token)",
@@ -78,8 +82,13 @@ pub(crate) fn read(state: &State, token: &str) -> Result<Value, Refusal> {
         return Err(invalid(&said));
     }
     let (signed, given) = token.rsplit_once('.').unwrap_or_default();
-    if BASE64_URL_SAFE_NO_PAD.decode(given).ok() != Some(signature(&world, signed)) {
-        return Err(invalid("Couldn't retrieve verification key from your identity provider"));
+    let is_known = part(token, 0).is_some_and(|head| head["kid"] == KEY);
+    let is_signed = BASE64_URL_SAFE_NO_PAD.decode(given).ok() == Some(signature(&world, signed));
+    if !(is_known && is_signed) {
+        // The two spaces are AWS's own.
+        let said = "Couldn't retrieve verification key from your identity provider,  \
+             please reference AssumeRoleWithWebIdentity documentation for requirements";
+        return Err(invalid(said));
     }
     let (now, until) = (world.now().as_second(), claims["exp"].as_i64().unwrap_or_default());
     if now >= until {
@@ -88,15 +97,15 @@ pub(crate) fn read(state: &State, token: &str) -> Result<Value, Refusal> {
         );
         return Err(Refusal::new("ExpiredTokenException", &said, 400));
     }
-    if claims["aud"] != "sts.amazonaws.com" {
+    if !world.oidc.audiences.iter().any(|audience| claims["aud"] == **audience) {
         return Err(invalid("Incorrect token audience"));
     }
     Ok(claims)
 }
 
-fn claims(token: &str) -> Option<Value> {
-    let payload = token.split('.').nth(1)?;
-    let claims: Value =
-        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    claims.is_object().then_some(claims)
+/// The head or the claims of a token.
+fn part(token: &str, number: usize) -> Option<Value> {
+    let text = token.split('.').nth(number)?;
+    let part: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    part.is_object().then_some(part)
 }

@@ -180,6 +180,10 @@ pub struct Oidc {
     pub life: Duration,
     /// Whether IAM has an OIDC provider for GitHub.
     pub provider: bool,
+    /// The audiences that this provider takes.
+    pub audiences: Vec<String>,
+    /// Whether GitHub publishes the key that signs the tokens.
+    pub published: bool,
 }
 
 impl Default for World {
@@ -361,6 +365,8 @@ impl Oidc {
             subject: format!("repo:{repository}:ref:refs/heads/main"),
             life: Duration::from_secs(300),
             provider: true,
+            audiences: vec!["sts.amazonaws.com".into()],
+            published: true,
         }
     }
 }

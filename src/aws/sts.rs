@@ -18,6 +18,9 @@ use super::{Aws, RunName, Secrets, arn};
 use crate::error::{Code, Failure, quoted};
 use crate::names::{Account, RoleArn};
 
+/// What STS says when it has no key for a token: the issuer did not answer it, or publishes no such key.
+const NO_KEY: &str = "retrieve verification key";
+
 /// How the identity was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,7 +149,7 @@ impl Exchange {
             };
             patience -= 1;
             // STS reads GitHub's keys itself, and says so when it could not; parallel jobs see it.
-            if patience == 0 || !fault.message().contains("retrieve verification key") {
+            if patience == 0 || !fault.message().contains(NO_KEY) {
                 return Err(self.refused(&fault, Claims::of(token.expose_secret()).as_ref()));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -213,11 +216,16 @@ impl Exchange {
         };
         match fault.code() {
             "AccessDenied" => untrusted(&self.role, claims),
-            "InvalidIdentityToken" => no_provider(&self.role, claims, fault.message()),
-            "ExpiredTokenException" | "ExpiredToken" => {
+            code @ ("InvalidIdentityToken" | "IDPCommunicationError") => {
+                not_taken(&self.role, claims, code, fault.message())
+            }
+            // It is asked for right before, so its time is the issuer's; the runner's clock is not in it.
+            code @ ("ExpiredTokenException" | "ExpiredToken") => {
                 Failure::new(Code::OidcToken, "GitHub's OIDC token had ended when STS read it")
-                    .why(format!("STS: {}", quoted(fault.message())))
-                    .next("run the job again; on a runner of your own, set its clock (NTP)")
+                    .why(format!("STS answered {code}: {}", quoted(fault.message())))
+                    .next(
+                        "run the job again; with a GitHub server of your own, set its clock (NTP)",
+                    )
             }
             _ => fault.failure(&place),
         }
@@ -266,31 +274,42 @@ fn untrusted(role: &RoleArn, claims: &Claims) -> Failure {
     failure
 }
 
-/// The account does not know GitHub's tokens, or not for this audience.
-fn no_provider(role: &RoleArn, claims: &Claims, message: &str) -> Failure {
+/// STS does not take the token itself: the account does not know its issuer, or not for this audience; or
+/// STS found no key to check it with.
+fn not_taken(role: &RoleArn, claims: &Claims, code: &str, message: &str) -> Failure {
     let account = arn::account(role.as_str()).map(String::from).unwrap_or_default();
     let partition = role.as_str().split(':').nth(1).unwrap_or("aws");
-    let why = format!("STS answered InvalidIdentityToken: {}", quoted(message));
+    let issuer = claims.issuer();
+    let failed = |what| {
+        Failure::new(Code::OidcProvider, what)
+            .why(format!("STS answered {code}: {}", quoted(message)))
+    };
     if message.contains("audience") {
-        return Failure::new(
-            Code::OidcProvider,
-            format!("account {account} does not take OIDC tokens for `{}`", claims.aud),
-        )
-        .why(why)
-        .next("aws iam add-client-id-to-open-id-connect-provider \\")
-        .next(format!(
-            "  --open-id-connect-provider-arn arn:{partition}:iam::{account}:oidc-provider/{} --client-id {}",
-            claims.issuer(),
-            claims.aud
-        ));
+        let what = format!("account {account} does not take OIDC tokens for `{}`", claims.aud);
+        return failed(what)
+            .next("aws iam add-client-id-to-open-id-connect-provider \\")
+            .next(format!(
+                "  --open-id-connect-provider-arn arn:{partition}:iam::{account}:oidc-provider/{issuer} --client-id {}",
+                claims.aud
+            ));
     }
-    Failure::new(
-        Code::OidcProvider,
-        format!("account {account} has no OIDC provider for `{}`", claims.issuer()),
-    )
-    .why(why)
-    .next("aws iam create-open-id-connect-provider \\")
-    .next(format!("  --url {} --client-id-list {}", claims.iss, claims.aud))
+    if message.contains("No OpenIDConnect provider") {
+        return failed(format!("account {account} has no OIDC provider for `{issuer}`"))
+            .next("aws iam create-open-id-connect-provider \\")
+            .next(format!("  --url {} --client-id-list {}", claims.iss, claims.aud));
+    }
+    let what = if message.contains(NO_KEY) || code == "IDPCommunicationError" {
+        format!("STS found no key of `{issuer}` to check this job's OIDC token with")
+    } else {
+        format!("STS does not take this job's OIDC token of `{issuer}`")
+    };
+    failed(what)
+        .next(format!("run the job again in a minute; AWS itself has to reach {}", keys_of(claims)))
+}
+
+/// Where STS reads the issuer's keys.
+fn keys_of(claims: &Claims) -> String {
+    format!("{}/.well-known/openid-configuration", claims.iss.trim_end_matches('/'))
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 """The server, and the tokens of a job without one.
 
 usage: python -m aws serve PORT LAB          LAB is the settings file
-       python -m aws token LAB [CLAIM=VALUE]...    an identity token; aud=, ttl=-5 for one that ended, key=other
+       python -m aws token LAB [CLAIM=VALUE]...    an identity token; aud=, ttl=-5 for one that ended, key=other for
+                                                   a foreign key, key=unpublished for one that GitHub does not show
        python -m aws job LAB [CLAIM=VALUE]...      the variables by which a job asks for one, as lines NAME=VALUE
 """
 
 import os
 import sys
-
-from joserfc.jwk import RSAKey
 
 from . import oidc, server
 
@@ -24,9 +23,7 @@ def main(words):
         for name, value in oidc.job_variables(key, given).items():
             print(f"{name}={value}")
         return None
-    # A foreign key under the name of the issuer's own.
-    if given.pop("key", ""):
-        key = RSAKey.generate_key(2048, {"kid": key.kid})
+    key, given = oidc.signer_of(key, given)
     print(oidc.minted(key, oidc.claims(given, given.pop("aud", "sts.amazonaws.com"))))
     return None
 

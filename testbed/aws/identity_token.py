@@ -20,12 +20,15 @@ _lock = threading.Lock()
 
 def verified(lab, text):
     """The claims of a token that may be used in this account, and its provider without a scheme."""
-    issuer = unverified(text).get("iss", "")
+    issuer = unverified(text, 1).get("iss", "")
     provider = issuer.removeprefix("https://")
     if provider not in lab["oidc_providers"]:
         raise invalid(f"No OpenIDConnect provider found in your account for {issuer}")
+    known = keys(issuer)
+    if unverified(text, 0).get("kid") not in [key.kid for key in known.keys]:
+        raise no_key()
     try:
-        claims = jwt.decode(text, keys(issuer), algorithms=["RS256"]).claims
+        claims = jwt.decode(text, known, algorithms=["RS256"]).claims
     except (JoseError, ValueError) as wrong:
         said = "The token's signature is not valid for any key of the identity provider"
         raise invalid(said) from wrong
@@ -40,10 +43,10 @@ def verified(lab, text):
     return claims, provider
 
 
-def unverified(text):
-    """The claims as they are written, to find out who says them."""
+def unverified(text, part):
+    """The head (0) or the claims (1) as they are written, to find out who says them and with which key."""
     try:
-        payload = text.split(".")[1]
+        payload = text.split(".")[part]
         return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError) as wrong:
         raise invalid(
@@ -60,11 +63,7 @@ def keys(issuer):
                 about = read(f"{issuer}/.well-known/openid-configuration")
                 known = KeySet.import_key_set(read(about["jwks_uri"]))
             except OSError as wrong:
-                raise Refusal(
-                    "IDPCommunicationError",
-                    "Couldn't retrieve verification key from your identity provider, please reference"
-                    " AssumeRoleWithWebIdentity documentation for requirements",
-                ) from wrong
+                raise no_key() from wrong
             _keys[issuer] = time.time(), known
         return known
 
@@ -72,6 +71,14 @@ def keys(issuer):
 def read(address):
     with urllib.request.urlopen(address, timeout=5) as answer:
         return json.load(answer)
+
+
+def no_key():
+    """The issuer does not answer, or does not publish this key. The two spaces are AWS's own."""
+    return invalid(
+        "Couldn't retrieve verification key from your identity provider,  please reference"
+        " AssumeRoleWithWebIdentity documentation for requirements"
+    )
 
 
 def invalid(said):

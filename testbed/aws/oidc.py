@@ -84,6 +84,18 @@ def minted(signer, said):
     return jwt.encode(header, said, signer, algorithms=["RS256"])
 
 
+def signer_of(signer, given):
+    """Who signs for this job: the issuer, unless `key` is among what is given: `unpublished` for a key that GitHub
+    does not show, another word for a foreign one under the name of the issuer's own. The rest of what is given.
+    """
+    rest = dict(given)
+    which = rest.pop("key", "")
+    if not which:
+        return signer, rest
+    kid = uuid.uuid4().hex if which == "unpublished" else signer.kid
+    return RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": kid}), rest
+
+
 def job_variables(signer, given):
     """The two variables by which a job asks for its tokens. They say the job, so the server remembers none."""
     plan, job = uuid.uuid4(), uuid.uuid4()
@@ -128,9 +140,10 @@ def runner(lab, signer, call):
         policy.strike(lab, call.action)
     except Refusal as refusal:
         return sent(refusal.status, {"message": refusal.message})
-    said = claims(shown["job"], call.fields().get("audience"))
+    signs, job = signer_of(signer, shown["job"])
+    said = claims(job, call.fields().get("audience"))
     call.who = said["sub"]
-    return sent(200, {"count": 1, "value": minted(signer, said)})
+    return sent(200, {"count": 1, "value": minted(signs, said)})
 
 
 def sent(status, body):

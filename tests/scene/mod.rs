@@ -12,6 +12,7 @@ mod image;
 mod nodes;
 mod real;
 mod sandboxed;
+mod tokens;
 mod trouble;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
 pub use admission::Rule;
 use real::Real;
+pub use tokens::Token;
 pub use trouble::Trouble;
 
 /// A workload that serves, and a program that is run against it.

@@ -124,7 +124,12 @@ impl Real {
              if type == \"array\" then map(select(. != \"{action}\")) \
              elif . == \"{action}\" then [] else . end"
         );
-        self.script("lab", &[&without]);
+        self.lab(&without);
+    }
+
+    /// Changes the settings of the testbed's AWS.
+    pub(super) fn lab(&self, filter: &str) {
+        self.script("lab", &[filter]);
     }
 
     /// A rule of admission against writes of this resource.

@@ -1,6 +1,6 @@
 //! Who runs, as STS and the verifier of the cluster see it.
 
-use crate::scene::{Scene, Trouble};
+use crate::scene::{Scene, Token, Trouble};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_takes_the_role_by_its_token() {
@@ -42,6 +42,81 @@ async fn a_job_of_another_branch_is_not_trusted() {
     -> 3
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_take_the_audience_is_told_to_add_it() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await.by_job("main");
+    let scene = scene.provider_takes("sigstore");
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-OIDC-PROVIDER]: nothing was written: account 123456789012 does not take OIDC tokens for `sts.amazonaws.com`
+      why:  STS answered InvalidIdentityToken: "Incorrect token audience"
+      now:  not visible
+      next: aws iam add-client-id-to-open-id-connect-provider \
+              --open-id-connect-provider-arn arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com --client-id sts.amazonaws.com
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_ended_is_not_called_untrusted() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await.by_job_with(Token::Ended);
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-OIDC-TOKEN]: nothing was written: GitHub's OIDC token had ended when STS read it
+      why:  STS answered ExpiredTokenException: "Token expired: current date/time @SECOND@ must be before the expiration date/time @SECOND@"
+      now:  not visible
+      next: run the job again; with a GitHub server of your own, set its clock (NTP)
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_key_that_nobody_shows_is_no_missing_provider() {
+    let scene =
+        Scene::serving().await.ships(Trouble::Nothing).await.by_job_with(Token::Unpublished);
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-OIDC-PROVIDER]: nothing was written: STS found no key of `token.actions.githubusercontent.com` to check this job's OIDC token with
+      why:  STS answered InvalidIdentityToken: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"
+      now:  not visible
+      next: run the job again in a minute; AWS itself has to reach https://token.actions.githubusercontent.com/.well-known/openid-configuration
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_does_not_know_github_is_told_how_to() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await.by_job("main");
+    let scene = scene.without_provider();
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-OIDC-PROVIDER]: nothing was written: account 123456789012 has no OIDC provider for `token.actions.githubusercontent.com`
+      why:  STS answered InvalidIdentityToken: "No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com"
+      now:  not visible
+      next: aws iam create-open-id-connect-provider \
+              --url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_may_not_ask_for_a_token_is_told_the_permission() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await.by_job_without_tokens();
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @"
+    error[SW-OIDC-TOKEN]: nothing was read or written: this job may not ask for an OIDC token
+      why:  `role-to-assume` is given without keys, and the runner gave no ACTIONS_ID_TOKEN_REQUEST_URL
+      now:  not looked at
+      next: give the job `permissions: { contents: read, id-token: write }`
+    -> 2
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,6 +102,8 @@ fn word(word: &str) -> String {
         "+@s"
     } else if is_moment(bare) {
         "@MOMENT@"
+    } else if is_second(bare) {
+        "@SECOND@"
     } else if is_evidence(bare) {
         "slipway-evidence-@.txt"
     } else if is_pod(bare) {
@@ -124,6 +126,11 @@ fn is_decimal(text: &str) -> bool {
 
 fn is_moment(text: &str) -> bool {
     text.len() >= 20 && text.as_bytes()[4] == b'-' && text.ends_with('Z')
+}
+
+/// A second since 1970, as STS writes it.
+fn is_second(text: &str) -> bool {
+    text.len() == 10 && text.starts_with('1') && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_evidence(text: &str) -> bool {

@@ -112,16 +112,26 @@ async fn a_run_becomes_its_role_until_the_session_ends() {
 }
 
 #[tokio::test]
-async fn a_token_is_judged_by_provider_time_and_trust() {
+async fn a_token_is_judged_by_provider_key_time_audience_and_trust() {
     let (sandbox, _) = demo().await;
     sandbox.world(|world| world.oidc.subject = "repo:evil/fork:pull_request".into());
     insta::assert_snapshot!(
         refusal(&by_oidc(&sandbox).await),
         @"403 AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"
     );
+    sandbox.world(|world| world.oidc.audiences = vec!["sigstore".into()]);
+    insta::assert_snapshot!(
+        refusal(&by_oidc(&sandbox).await),
+        @"400 InvalidIdentityToken: Incorrect token audience"
+    );
     sandbox.world(|world| world.oidc.life = Duration::ZERO);
     assert!(
         refusal(&by_oidc(&sandbox).await).starts_with("400 ExpiredTokenException: Token expired")
+    );
+    sandbox.world(|world| world.oidc.published = false);
+    insta::assert_snapshot!(
+        refusal(&by_oidc(&sandbox).await),
+        @"400 InvalidIdentityToken: Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"
     );
     sandbox.world(|world| world.oidc.provider = false);
     insta::assert_snapshot!(
