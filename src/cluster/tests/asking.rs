@@ -293,6 +293,10 @@ async fn what_the_kubelet_says_of_a_log_it_threw_away_is_no_log() {
     assert_snapshot!(unseen, @r#"not seen: logs of web-1 (the kubelet: "unable to retrieve container logs for containerd://d336f")"#);
     let said = cluster.logs("shop", "web-1", "app", false, 50).await.unwrap();
     assert_eq!(said.last().map(String::as_str), Some("boom"), "a program may say the same");
+    let gone = "failed to try resolving symlinks in path \"/var/log/pods/shop_web-1_64d2/app/0.log\": \
+                lstat /var/log/pods/shop_web-1_64d2/app/0.log: no such file or directory\n";
+    let server = Server::start(move |_, _| Say::Answer(200, gone.into())).await;
+    assert!(connect(&server).logs("shop", "web-1", "app", true, 50).await.is_err(), "{gone}");
 }
 
 #[tokio::test]
