@@ -2,8 +2,8 @@
 # Sourced by `.ci/act` and `testbed/act`, which set: root, the checkout; work, a folder of their own;
 # options, what else act is given.
 # shellcheck shell=bash disable=SC2154  # those three are set where it is sourced
+. "$root/.ci/checks.sh"
 repo=$work/repo
-passed=0 failed=0
 
 # The runner's image: busybox alone. act keeps it alive with `tail` and copies files with `tar`.
 make_runner() {
@@ -41,24 +41,4 @@ run() {
   (cd "$repo" && HOME=$work XDG_CACHE_HOME=$work/cache exec act "$@" "${options[@]}" \
     -P ubuntu-latest=slipway/runner --pull=false --network host --container-daemon-socket - \
     --use-gitignore=false --rm) >"$log" 2>&1 || status=$?
-}
-
-# check WHAT COMMAND…: a line; with the run's log under it when the command fails.
-check() {
-  local what=$1; shift
-  if "$@"; then
-    passed=$((passed + 1)); printf 'ok    %s\n' "$what"
-  else
-    failed=$((failed + 1)); printf 'FAIL  %s\n' "$what"
-    sed 's/^/      | /' "$log"
-  fi
-}
-
-exits() { [ "$status" = "$1" ]; }
-says() { grep -qF -- "$1" "$log"; }
-hides() { ! grep -qF -- "$1" "$log"; }
-
-tally() {
-  printf '%s passed, %s failed\n' "$passed" "$failed"
-  [ "$failed" = 0 ]
 }

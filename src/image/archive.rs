@@ -56,6 +56,12 @@ pub(super) fn from_file(
     let whole = File::open(path)
         .and_then(Content::file)
         .map_err(|error| wrong::unreadable(shown, &error))?;
+    // An export that was refused leaves its file behind; the tar of nothing is nothing, too.
+    if whole.size() == 0 {
+        return Err(wrong::invalid(format!("`{shown}` is empty"))
+            .why("it is a file of 0 bytes")
+            .next("see what the command that should have written it said"));
+    }
     let whole = match packing(shown, &whole)? {
         Packing::Plain => whole,
         Packing::Gzip => unpack(shown, &whole, shop)?,

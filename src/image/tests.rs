@@ -257,6 +257,13 @@ async fn what_is_no_image_is_refused_with_what_was_looked_for() {
     it is a file, but no whole tar: numeric field was not a number: o hello  when getting cksum for hello hello hello hello hello hello hello hello hello hello hello hello hello hello hello hello hell
     give a folder with an OCI layout, or a file of `docker save`
     ");
+    let nothing = place.file("nothing.tar", b"");
+    insta::assert_snapshot!(place.told(open(&nothing).await), @"
+    SW-IMAGE-INVALID
+    `@@HERE@@/nothing.tar` is empty
+    it is a file of 0 bytes
+    see what the command that should have written it said
+    ");
     let exported = place.file("exported.tar", &tarred(&[("etc/passwd", b"root")]));
     insta::assert_snapshot!(place.told(open(&exported).await), @"
     SW-IMAGE-INVALID
