@@ -4,6 +4,7 @@
 //! The real ground is taken where `SLIPWAY_TESTBED` names the testbed's folder; the stories share its
 //! one cluster, so they are run one after the other then.
 
+mod faults;
 mod image;
 mod real;
 mod sandboxed;
@@ -17,6 +18,7 @@ use slipway_sandbox::kube::Play;
 
 use crate::stage::{Going, NEW, OLD, Runner, Stage, Told, scrub};
 
+pub use faults::Strike;
 use real::Real;
 pub use tokens::Token;
 pub use trouble::Trouble;

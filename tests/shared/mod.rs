@@ -7,3 +7,4 @@ mod identity;
 mod rights;
 mod rollbacks;
 mod shipping;
+mod tokens;
