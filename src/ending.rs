@@ -433,6 +433,7 @@ impl Words<'_> {
         // The cluster answers, but nobody is known to it.
         failure = failure.next(match why.code {
             Code::AwsExpired => "a person is needed: take fresh keys, then slipway status",
+            Code::AwsKey => "a person is needed: give an active key, then slipway status",
             _ => "a person is needed: slipway status, once the cluster answers",
         });
         close(Ending::Unknown, Severity::Error, failure, "not visible".into())

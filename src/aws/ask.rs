@@ -41,7 +41,10 @@ where
 {
     let seen = provider.renewals();
     let fault = match send().await {
-        Ok(answer) => return Ok(answer),
+        Ok(answer) => {
+            provider.accept();
+            return Ok(answer);
+        }
         Err(error) => Fault::read(action, &error),
     };
     if !fault.is_ended() || !provider.distrust(seen).await {

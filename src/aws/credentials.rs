@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -87,6 +87,7 @@ struct Inner {
     source: Source,
     held: Mutex<Held>,
     renewals: AtomicU64,
+    accepted: AtomicBool,
 }
 
 enum Source {
@@ -144,7 +145,12 @@ impl Provider {
                 how: base.how(),
             },
         };
-        Self(Arc::new(Inner { source, held: Mutex::default(), renewals: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            source,
+            held: Mutex::default(),
+            renewals: AtomicU64::new(0),
+            accepted: AtomicBool::new(false),
+        }))
     }
 
     /// Credentials that last for some minutes more.
@@ -168,6 +174,16 @@ impl Provider {
         let renewed = self.0.source.renew().await;
         self.0.renewals.fetch_add(1, Ordering::Release);
         held.take(renewed, SystemTime::now())
+    }
+
+    /// AWS took them.
+    pub(super) fn accept(&self) {
+        self.0.accepted.store(true, Ordering::Release);
+    }
+
+    /// Whether AWS took them in this run: what it refuses then was good a moment ago.
+    pub(super) fn was_accepted(&self) -> bool {
+        self.0.accepted.load(Ordering::Acquire)
     }
 
     /// How often these credentials were renewed: what `distrust` takes to know which were meant.

@@ -36,6 +36,8 @@ pub(super) struct Place {
     pub(super) resource: String,
     /// How we became who we are.
     pub(super) how: How,
+    /// Whether AWS has taken these credentials in this run.
+    pub(super) was_accepted: bool,
 }
 
 /// What went wrong, without the SDK's types.
@@ -201,6 +203,12 @@ impl Fault {
     }
 
     fn key(&self, answer: &Answer, place: &Place) -> Failure {
+        let unknown = ["InvalidClientTokenId", "UnrecognizedClientException"];
+        if place.was_accepted && place.how == How::AccessKey && unknown.contains(&&*answer.code) {
+            return Failure::new(Code::AwsKey, "AWS took the access key at first, and now does not know it")
+                .why(self.said(answer))
+                .next("it was deactivated or deleted in this run: set both `aws-access-key-id` and `aws-secret-access-key` of an active one; no stored key: `role-to-assume`");
+        }
         let signature = ["SignatureDoesNotMatch", "InvalidSignatureException"];
         let what = if signature.contains(&answer.code.as_str()) {
             "the secret access key is not the one of this access key"

@@ -178,7 +178,13 @@ impl Aws {
     }
 
     fn place(&self, host: &str, resource: String) -> Place {
-        Place { host: host.into(), region: self.0.region.to_string(), resource, how: self.how() }
+        Place {
+            host: host.into(),
+            region: self.0.region.to_string(),
+            resource,
+            how: self.how(),
+            was_accepted: self.0.provider.was_accepted(),
+        }
     }
 
     /// An ARN of ours, with a placeholder where only AWS knows the account.

@@ -120,6 +120,7 @@ impl Asker {
             region: self.region.clone(),
             resource: resource.into(),
             how,
+            was_accepted: self.base.as_ref().is_some_and(Provider::was_accepted),
         }
     }
 }

@@ -444,7 +444,7 @@ impl Patience {
         match wrong {
             Wrong::Unknown => true,
             // What whoever mints cannot renew stays ended.
-            Wrong::Mint(failure) => long || failure.code == Code::AwsExpired,
+            Wrong::Mint(failure) => long || matches!(failure.code, Code::AwsExpired | Code::AwsKey),
             Wrong::Untrusted(_) => !self.worked || long,
             Wrong::Status(code, _) => {
                 let passing =

@@ -13,7 +13,7 @@ LENGTH = 1000
 
 def made(lab, who, ends):
     """A password, wrapped as ECR wraps its own."""
-    payload = seal.sealed(lab.secret, {"who": asdict(who), "ends": ends}, LENGTH)
+    payload = seal.sealed(lab.secret, {"who": asdict(who), "made": time.time(), "ends": ends}, LENGTH)
     wrapped = {"payload": payload, "version": "2", "type": "DATA_KEY", "expiration": int(ends)}
     return base64.b64encode(json.dumps(wrapped).encode()).decode()
 
@@ -27,4 +27,5 @@ def owner(lab, authorization):
         return None, False
     if user != "AWS" or not given:
         return None, False
-    return Principal(**given["who"]), time.time() < given["ends"]
+    lasts = time.time() < given["ends"] and given["made"] >= lab["registry"]["ended_before"]
+    return Principal(**given["who"]), lasts

@@ -7,6 +7,7 @@
 mod admission;
 mod autoscaler;
 mod before;
+mod faults;
 mod github;
 mod image;
 mod nodes;
@@ -23,6 +24,7 @@ use slipway_sandbox::kube::Play;
 use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
 pub use admission::Rule;
+pub use faults::Strike;
 use real::Real;
 pub use tokens::Token;
 pub use trouble::Trouble;

@@ -146,6 +146,14 @@ impl Real {
         self.script("parts/github", &["says", word]);
     }
 
+    /// What AWS was asked in this story.
+    pub(super) fn calls(&self) -> Vec<Value> {
+        self.script("calls", &[])
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
     pub(super) fn write(&self, manager: &str, patch: &Value) {
         let manager = format!("--field-manager={manager}");
         let patch = patch.to_string();

@@ -11,3 +11,4 @@ mod rights;
 mod rollbacks;
 mod shipping;
 mod stale;
+mod tokens;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipway_sandbox::kube::{Kube, Play, Speed};
+use slipway_sandbox::kube::Play;
 use slipway_sandbox::{Fault, Image};
 
 use crate::stage::{NEW, NEWER, OLD, Stage};
@@ -178,12 +178,11 @@ async fn a_terminal_that_goes_away_leaves_the_rollout_going_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_of_the_same_commit_takes_the_watch_over_without_an_alarm() {
-    // Slow enough for a whole second run to come in between.
-    let stage = Stage::with(|world| world.kube = Kube::new(Speed::Times(2.0))).await;
-    let stage = stage.serving().ships("good").on_github(12);
+    // The first one bakes until the second one comes, however long that takes.
+    let stage = Stage::new().await.serving().ships("good").on_github(12).input("bake", "5m");
     let mut first = stage.start("ship");
     first.until("deploy ").await;
-    let stage = stage.on_github(13);
+    let stage = stage.on_github(13).input("bake", "1s");
     let second = stage.run("ship").await;
     let first = first.end(&stage).await;
     assert_eq!(second.exit, 0, "{}{}", second.out, second.err);

@@ -13,6 +13,7 @@ fn place(how: How) -> Place {
         region: "ap-northeast-2".into(),
         resource: "arn:aws:ecr:ap-northeast-2:ACCOUNT:repository/web".into(),
         how,
+        was_accepted: false,
     }
 }
 

@@ -73,6 +73,25 @@ async fn a_cluster_that_refuses_gets_a_token_of_a_new_session() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_deactivated_in_the_run_is_told_apart_from_a_wrong_one() {
+    let asked = AtomicUsize::new(0);
+    let (url, _) = serve(move |heard| match heard.call.as_str() {
+        "GetCallerIdentity" if asked.fetch_add(1, Ordering::SeqCst) > 0 => {
+            of_sts("InvalidClientTokenId")
+        }
+        _ => well(heard, Duration::ZERO),
+    })
+    .await;
+    let (aws, _) = aws(keys(), &url);
+    aws.caller().await.unwrap();
+    assert_snapshot!(told(&aws.eks_token_after_401(&prod()).await.unwrap_err()), @r#"
+    SW-AWS-KEY: AWS took the access key at first, and now does not know it
+      why:  `sts:GetCallerIdentity` answered 403 InvalidClientTokenId: "The security token included in the request is invalid"
+      next: it was deactivated or deleted in this run: set both `aws-access-key-id` and `aws-secret-access-key` of an active one; no stored key: `role-to-assume`
+    "#);
+}
+
+#[tokio::test]
 async fn keys_that_cannot_be_renewed_are_asked_about() {
     let (url, _) = serve(|heard| match heard.call.as_str() {
         "GetCallerIdentity" => of_sts("ExpiredToken"),
