@@ -1,11 +1,59 @@
-//! What becomes of the image that serves before a ship, and how its workload makes room for a new one.
+//! What serves before a ship: by which name, what becomes of its image, how it makes room for a new one.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use slipway_sandbox::Image;
 use slipway_sandbox::kube::Play;
 
-use super::{Ground, Scene, sandboxed};
+use crate::stage::Going;
+
+use super::{Ground, Scene, image, sandboxed};
+
+const ECR: &str = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com";
 
 impl Scene {
+    /// The workload runs the image that it ran by its digest by this tag instead.
+    pub async fn runs(self, tag: &str) -> Self {
+        let old = self.old_image();
+        self.runs_as(&format!("{ECR}/web:{tag}"), &old).await
+    }
+
+    /// The workload runs an image for two platforms, by this tag.
+    pub async fn runs_index(mut self, tag: &str) -> Self {
+        // Another image, too: a node names one that it has twice by either digest.
+        let index = image::serves("index", self.is_real()).platform("linux/arm64");
+        self.named.push((index.digest(), "@INDEX@"));
+        self.put(&index, "web", tag);
+        self.runs_as(&format!("{ECR}/web:{tag}"), &index).await
+    }
+
+    /// The workload runs the image that it ran from another registry.
+    pub async fn runs_from_elsewhere(self) -> Self {
+        let old = self.old_image();
+        let port = std::env::var("SLIPWAY_TESTBED_REGISTRY_PORT").unwrap_or("5000".into());
+        if self.is_real() {
+            self.put(&old, "nginx", "1.24.0");
+        }
+        self.runs_as(&format!("127.0.0.1:{port}/nginx:1.24.0"), &old)
+            .await
+            .input("container", "app")
+    }
+
+    async fn runs_as(self, reference: &str, image: &Image) -> Self {
+        let pods = json!({ "containers": [{ "name": "app", "image": reference }] });
+        let digest = image.digest();
+        if let Ground::Sandbox(stage) = &self.ground {
+            stage.kube().resolver(move |_| Some(digest.clone()));
+        }
+        self.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
+        match &self.ground {
+            Ground::Sandbox(stage) => sandboxed::settled(stage).await,
+            Ground::Real(real) => real.settled(),
+        }
+        self
+    }
+
     /// The workload ends its old pods before it makes new ones.
     pub fn recreating(self) -> Self {
         let strategy = json!({ "type": "Recreate", "rollingUpdate": null });
@@ -34,22 +82,47 @@ impl Scene {
         self
     }
 
+    /// Holds a run still until each of its new pods has crashed and the nodes may pull nothing any more.
+    pub async fn pulls_end(&self, going: &Going) {
+        going.signal("STOP").await;
+        let has_ended = |pod: &Value| {
+            let status = &pod["status"]["containerStatuses"][0];
+            [&status["state"], &status["lastState"]].iter().any(|s| s.get("terminated").is_some())
+        };
+        self.until(|scene| {
+            let pods = scene.objects("Pod");
+            pods.len() == 3 && pods.iter().all(has_ended)
+        })
+        .await;
+        if let Ground::Real(real) = &self.ground {
+            real.refuses_pulls();
+        }
+        going.signal("CONT").await;
+    }
+
     /// Nothing serves any more: every pod is of an image that is in no repository.
     pub async fn down(self) -> Self {
         let scene = self.recreating();
         scene.sets_nothing();
-        for _ in 0..200 {
+        let is_old = |pod: &Value| {
+            let id = pod["status"]["containerStatuses"][0]["imageID"].as_str();
+            id.is_some_and(|id| !id.is_empty())
+        };
+        let is_down = |scene: &Self| {
             let pods = scene.objects("Pod");
-            let old = |pod: &serde_json::Value| {
-                pod["status"]["containerStatuses"][0]["imageID"]
-                    .as_str()
-                    .is_some_and(|id| !id.is_empty())
-            };
-            if pods.len() == 3 && !pods.iter().any(old) {
-                return scene;
+            pods.len() == 3 && !pods.iter().any(is_old)
+        };
+        scene.until(is_down).await;
+        scene
+    }
+
+    async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..200 {
+            if holds(self) {
+                return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("old pods stay");
+        panic!("it never came to that");
     }
 }

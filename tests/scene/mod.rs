@@ -19,6 +19,7 @@ mod trouble;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slipway_sandbox::Image;
 use slipway_sandbox::kube::Play;
 
 use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
@@ -60,7 +61,7 @@ impl Scene {
         scene.input("allow", "SW-COMMIT-UNKNOWN")
     }
 
-    fn old_image(&self) -> slipway_sandbox::Image {
+    fn old_image(&self) -> Image {
         image::serves("old", self.is_real())
     }
 
@@ -103,7 +104,7 @@ impl Scene {
     /// An image for another platform as the new commit's, and nothing that its rollout comes to.
     pub fn ships_for(mut self, platforms: &[&str]) -> Self {
         let (first, more) = platforms.split_first().unwrap();
-        let image = slipway_sandbox::Image::new(first, "new");
+        let image = Image::new(first, "new");
         let image = more.iter().fold(image, |image, platform| image.platform(platform));
         self.named.push((image.digest(), "@NEW@"));
         image.layout(&self.runner().folder.path().join("image")).unwrap();
@@ -117,35 +118,23 @@ impl Scene {
         if is_new {
             self.named.push((image.digest(), "@OTHER@"));
         }
+        self.put(&image, "web", tag);
+        self
+    }
+
+    fn put(&self, image: &Image, repository: &str, tag: &str) {
         match &self.ground {
             Ground::Sandbox(stage) => {
-                stage.sandbox.world(|world| world.image("web", tag, &image));
+                stage.sandbox.world(|world| world.image(repository, tag, image));
             }
-            Ground::Real(real) => real.put(&image, tag),
+            Ground::Real(real) => real.put(image, repository, tag),
         }
-        self
     }
 
     /// The reference of an image that says this word, under a tag.
     pub fn reference(&self, tag: &str, word: &str) -> String {
         let digest = image::serves(word, self.is_real()).digest();
         format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:{tag}@{digest}")
-    }
-
-    /// The workload runs the image that it ran by its digest by this tag instead.
-    pub async fn runs(self, tag: &str) -> Self {
-        let image = format!("123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:{tag}");
-        let pods = json!({ "containers": [{ "name": "app", "image": image }] });
-        if let Ground::Sandbox(stage) = &self.ground {
-            let old = self.old_image().digest();
-            stage.kube().resolver(move |_| Some(old.clone()));
-        }
-        self.written_by("kubectl-set", &json!({ "spec": { "template": { "spec": pods } } }));
-        match &self.ground {
-            Ground::Sandbox(stage) => sandboxed::settled(stage).await,
-            Ground::Real(real) => real.settled(),
-        }
-        self
     }
 
     /// Sets an image that is in no repository, as another writer would, and waits for its first pod.

@@ -93,7 +93,7 @@ impl Real {
                 let counted = "--for=jsonpath={.status.used.pods}=3";
                 self.admin(&["wait", counted, "resourcequota/q", "--timeout=20s"]);
             }
-            Trouble::PullDenied => _ = self.script("pulls", &["refused"]),
+            Trouble::PullDenied => self.refuses_pulls(),
             Trouble::NoPods(rule) => self.rule(rule.word(), "pods"),
             _ => {}
         }
@@ -167,10 +167,14 @@ impl Real {
     }
 
     /// An image of another commit, put into ECR without slipway.
-    pub(super) fn put(&self, image: &slipway_sandbox::Image, tag: &str) {
+    pub(super) fn put(&self, image: &slipway_sandbox::Image, repository: &str, tag: &str) {
         let folder = self.runner.folder.path().join(tag);
         image.layout(&folder).unwrap();
-        self.script("put-image", &[&folder.display().to_string(), &format!("web:{tag}")]);
+        self.script("put-image", &[&folder.display().to_string(), &format!("{repository}:{tag}")]);
+    }
+
+    pub(super) fn refuses_pulls(&self) {
+        self.script("pulls", &["refused"]);
     }
 
     /// The registry, or the node, has the image that serves no more.

@@ -120,3 +120,27 @@ async fn replicas_that_an_autoscaler_changes_stay_its_own() {
     web:9f2c1e4@@NEW@, 4 ready, run @NEW@
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_of_another_kind_is_refused() {
+    let scene = Scene::serving().await.ships(Trouble::Nothing).await;
+    let mut all = String::new();
+    for workload in ["statefulset/web", "daemonset/web"] {
+        let told = scene.run_with("ship", &[("workload", workload)]).await;
+        all += &scene.ends(&told);
+    }
+    insta::assert_snapshot!(all, @"
+    error[SW-WORKLOAD-KIND]: nothing was written: `statefulset/web` is no Deployment
+      why:  only a Deployment is watched to its end and rolled back as a whole
+      now:  not looked at
+      next: name one: `workload: deployment/NAME`
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    error[SW-WORKLOAD-KIND]: nothing was written: `daemonset/web` is no Deployment
+      why:  only a Deployment is watched to its end and rolled back as a whole
+      now:  not looked at
+      next: name one: `workload: deployment/NAME`
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
+}

@@ -174,3 +174,55 @@ async fn a_rollback_that_the_cluster_refuses_is_told_with_what_is_set() {
     web:9f2c1e4@@NEW@, 3 ready, run @OLD@
     "#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_does_not_become_ready_is_told_with_both_causes() {
+    let scene = Scene::serving().await.recreating().gone_from_nodes("pull-denied");
+    let scene = scene.ships(Trouble::Crash).await.input("timeout", "10s");
+    let mut going = scene.start("ship");
+    going.until("deploy ").await;
+    scene.pulls_end(&going).await;
+    let told = scene.end(going).await;
+    // Whether a trouble has lasted a second when it is told depends on when its second began.
+    insta::assert_snapshot!(scene.ends(&told).replace(", for @s", ""), @r#"
+    error[SW-RESTORE-FAILED]: `shop/web` was not rolled back: 9f2c1e4 fails (SW-CRASH-EXIT), 3f2a91c did not become ready again
+      why:  3f2a91c: the nodes may not pull from ECR `web`
+            kubelet on node-1: "...403 Forbidden"; one account for image and cluster
+            9f2c1e4: container `app` exits with code 3
+            its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  3f2a91c is set, 0/3 ready: nothing serves
+      next: a person is needed: slipway status, then push a fix
+    -> 6
+    web:3f2a91c@@OLD@, 0 ready, run
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_of_an_index_is_put_back_as_it_was() {
+    let scene = Scene::serving().await.runs_index("multi").await.ships(Trouble::Crash).await;
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  rolled back: multi serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    -> 5
+    web:multi, 3 ready, run @INDEX@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_another_registry_is_put_back_as_it_was() {
+    let scene = Scene::serving().await.runs_from_elsewhere().await.ships(Trouble::Crash).await;
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-CRASH-EXIT]: `shop/web` was not updated to 9f2c1e4: container `app` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; @ new pods, @ exits
+      now:  rolled back: 3f2a91c serves, 3/3 ready, digest checked
+      next: push a fix;
+            9f2c1e4 ships again only with `allow: SW-IMAGE-WITHDRAWN`
+    -> 5
+    nginx:1.24.0, 3 ready, run @OLD@
+    "#);
+}
