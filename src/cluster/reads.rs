@@ -205,8 +205,13 @@ pub(super) fn built(built: Result<Ask, request::Error>) -> Result<Ask, Wrong> {
 }
 
 /// Whether this is no log, but what the kubelet says with status 200 for one that it has thrown away: it keeps
-/// one container that ended, and the one before it is gone at the second exit.
+/// one container that ended, and the one before it is gone at the second exit. It looks for the container,
+/// then for its file, and may lose either.
 fn is_thrown_away(text: &str) -> bool {
-    text.trim().lines().count() == 1
-        && text.starts_with("unable to retrieve container logs for containerd://")
+    const EXCUSES: [&str; 3] = [
+        "unable to retrieve container logs for containerd://",
+        "failed to try resolving symlinks in path \"",
+        "failed to open log file \"",
+    ];
+    text.trim().lines().count() == 1 && EXCUSES.iter().any(|excuse| text.starts_with(excuse))
 }
