@@ -182,7 +182,7 @@ async fn a_ship_in_json_is_one_object_a_line_and_ends_with_its_outcome() {
     {"v":1,"at":"@","event":"step-done","step":"clear","seconds":"@","text":"unchanged since the plan, dry run accepted"}
     {"v":1,"at":"@","event":"step-done","step":"deploy","seconds":"@","text":"generation 17 -> 18"}
     {"v":1,"at":"@","event":"deployed","image":"web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560","cluster":"prod","platforms":["linux/amd64"],"commit":"9f2c1e4","before":"3f2a91c","returnable":true,"revisions":[17,18]}
-    {"v":1,"at":"@","event":"baked","since_patch":"@","bake":0.0,"restarts":0,"pods":3,"wanted":3,"digest":"sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560"}
+    {"v":1,"at":"@","event":"baked","since_patch":"@","bake":0.0,"restarts":0,"pods":3,"unseen":0,"wanted":3,"digest":"sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560"}
     {"v":1,"at":"@","event":"outcome","exit":0,"outcome":"shipped","code":null,"what":"shipped 9f2c1e4 to shop/web in @s","why":[],"now":null,"next":[],"serving":"9f2c1e4000000000000000000000000000000000","image":"123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:9f2c1e4000000000000000000000000000000000@sha256:406c22a70f421f342a4e9265cef9d8d9766c7c4554d1e9535dc603f213c0a560","platforms":["linux/amd64"]}
     "#);
     insta::assert_snapshot!(told.talk(), @"
