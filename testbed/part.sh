@@ -27,6 +27,7 @@ registry_port=${SLIPWAY_TESTBED_REGISTRY_PORT:-5000}
 aws_port=7001
 github_port=4010
 ministack_port=4566
+ministack_address=127.0.0.3
 engine_host=unix://$state/engine/engine.sock
 
 sid=$cache/sid/root
