@@ -12,7 +12,8 @@ fn page(code: Code) -> Page<'static> {
 /// The exit codes that a headline names: `(exit 3 or 4)`.
 fn exits_of(headline: &str) -> Vec<u8> {
     let (_, named) = headline.split_once(" (exit ").unwrap_or_default();
-    named.trim_end_matches(')').split(" or ").filter_map(|exit| exit.parse().ok()).collect()
+    let exits = named.trim_end_matches(')').split(" or ").flat_map(|part| part.split(", "));
+    exits.filter_map(|exit| exit.parse().ok()).collect()
 }
 
 /// What the first line of an example may begin with, by exit code.
