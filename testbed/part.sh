@@ -20,17 +20,16 @@ cluster_name=0123456789ABCDEF0123456789ABCDEF.gr7.$region.eks.amazonaws.com
 # In the order in which they come up; they go down in the other. The authenticator asks STS about every token.
 parts=(authority registry face github authenticator control-plane node)
 # Brought up by who needs them; the testbed takes them down with the others.
-optional=(kwok engine ministack)
-optional=(engine ministack policy)
+optional=(kwok engine ministack policy)
 
 # Behind the TLS front, on loopback.
 registry_port=${SLIPWAY_TESTBED_REGISTRY_PORT:-5000}
 aws_port=7001
 github_port=4010
 ministack_port=4566
+ministack_address=127.0.0.3
 kwok_port=10247
 policy_port=8444
-ministack_address=127.0.0.3
 engine_host=unix://$state/engine/engine.sock
 
 sid=$cache/sid/root
