@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipway_sandbox::kube::Play;
+use slipway_sandbox::kube::{Kube, Play, Speed};
 use slipway_sandbox::{Fault, Image};
 
 use crate::stage::{NEW, NEWER, OLD, Stage};
@@ -178,13 +178,16 @@ async fn a_terminal_that_goes_away_leaves_the_rollout_going_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_of_the_same_commit_takes_the_watch_over_without_an_alarm() {
-    // The first one bakes until the second one comes, however long that takes.
-    let stage = Stage::new().await.serving().ships("good").on_github(12).input("bake", "5m");
+    // The rollout is held until the second run has come, however long that takes.
+    let stage = Stage::with(|world| world.kube = Kube::new(Speed::Times(0.001))).await;
+    let stage = stage.serving().ships("good").on_github(12).input("timeout", "5m");
     let mut first = stage.start("ship");
     first.until("deploy ").await;
-    let stage = stage.on_github(13).input("bake", "1s");
-    let second = stage.run("ship").await;
-    let first = first.end(&stage).await;
+    let stage = stage.on_github(13);
+    let mut second = stage.start("ship");
+    second.until("deploy ").await;
+    stage.kube().go_on_at(Speed::Times(20.0));
+    let (first, second) = (first.end(&stage).await, second.end(&stage).await);
     assert_eq!(second.exit, 0, "{}{}", second.out, second.err);
     let said = "9f2c1e4 was superseded: run 4713 set the same commit, ";
     assert!(first.err.contains(said), "{}", first.err);

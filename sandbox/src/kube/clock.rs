@@ -15,10 +15,11 @@ type Act = Box<dyn FnOnce(&mut State) + Send>;
 /// The acts to come, in the order of their time and then of their scheduling.
 pub(super) struct Clock {
     speed: Speed,
+    /// Since when it goes at this speed, and how far it had come then; an instant clock, how far it has come.
+    since: Instant,
+    reached: Duration,
     start: Instant,
     wall: Timestamp,
-    /// How far an instant clock has come.
-    reached: Duration,
     serial: u64,
     acts: BTreeMap<(Duration, u64), Act>,
 }
@@ -27,13 +28,20 @@ impl Clock {
     /// A clock that starts now.
     pub(super) fn new(speed: Speed) -> Self {
         let (start, wall) = (Instant::now(), Timestamp::now());
-        Self { speed, start, wall, reached: Duration::ZERO, serial: 0, acts: BTreeMap::new() }
+        let (since, reached) = (start, Duration::ZERO);
+        Self { speed, since, reached, start, wall, serial: 0, acts: BTreeMap::new() }
+    }
+
+    /// Goes on at another speed: what is scheduled comes that much sooner or later.
+    pub(super) fn go_on_at(&mut self, speed: Speed) {
+        (self.reached, self.since) = (self.now(), Instant::now());
+        self.speed = speed;
     }
 
     /// The time since the start, in the recordings' measure.
     pub(super) fn now(&self) -> Duration {
         match self.speed {
-            Speed::Times(factor) => self.start.elapsed().mul_f64(factor),
+            Speed::Times(factor) => self.reached + self.since.elapsed().mul_f64(factor),
             Speed::Instant => self.reached,
         }
     }

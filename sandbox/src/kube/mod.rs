@@ -290,6 +290,11 @@ impl Kube {
         self.with(|state| state.store.compact());
     }
 
+    /// Goes on at another speed. A story can hold a rollout for as long as something else takes.
+    pub fn go_on_at(&self, speed: Speed) {
+        self.with(|state| state.clock.go_on_at(speed));
+    }
+
     /// Silences every watch of a kind (`Pod`) that is open: it says nothing more and does not end. Those that
     /// are opened later are well.
     pub fn silence(&self, kind: &str) {

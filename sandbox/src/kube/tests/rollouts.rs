@@ -207,6 +207,20 @@ async fn a_rollback_under_recreate_brings_the_old_pods_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rollout_that_was_held_goes_on_from_where_it_was() {
+    let kube = cluster(Speed::Times(0.001), 2);
+    json_patch(&kube, WEB, set_image(&image("order-backend:v2"))).await;
+    after(60.0).await;
+    let (_, web) = get(&kube, WEB).await;
+    assert_eq!(number(&web, "/status/updatedReplicas"), 1, "{}", web["status"]);
+    kube.go_on_at(Speed::Times(1.0));
+    after(20.0).await;
+    let (_, web) = get(&kube, WEB).await;
+    assert_eq!(number(&web, "/status/readyReplicas"), 2);
+    assert_eq!(number(&web, "/status/updatedReplicas"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_replicas_fail_as_three_did() {
     let kube = cluster(Speed::Times(1.0), 2);
     kube.script(|image| image.ends_with(":bad"), Play::Recording("out-of-memory"));
