@@ -14,6 +14,7 @@ use crate::error::{Code, Failure};
 use crate::inputs::Target;
 use crate::names::{ImageRef, Repository};
 use crate::record::{Mark, Record};
+use crate::registry::Registry;
 use crate::report::Reporter;
 use crate::restore::RestorePoint;
 use crate::rollout::{Grace, Patience, Progress};
@@ -71,6 +72,8 @@ pub struct Undo<'a> {
     pub report: &'a Reporter,
     /// The ear: heard once the PATCH is out.
     pub cancel: &'a Cancel,
+    /// The registry of our images.
+    pub registry: Option<&'a Registry>,
     /// How many signals came before the rollback began.
     pub signals: u32,
 }
@@ -103,6 +106,7 @@ impl Undo<'_> {
             grace: Grace::within(self.patience.timeout),
             report: self.report,
             cancel: None,
+            registry: self.registry,
             around,
             way: Way::Back(point.label.clone()),
         };

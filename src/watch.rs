@@ -2,6 +2,7 @@
 //! `rollout`'s; evidence is taken here, before a rollback destroys it.
 
 pub mod evidence;
+mod kin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crate::cancel::{Cancel, Signal};
 use crate::cluster::{Cluster, Fed};
 use crate::deploy::Rollout;
 use crate::error::{Code, Failure};
+use crate::registry::Registry;
 use crate::report::{Event, Reporter, Step};
 use crate::rollout::{
     Cause, Change, Grace, Logs, Memory, Observation, Patience, Progress, Proof, Seen, Verdict,
@@ -79,6 +81,8 @@ pub struct Watch<'a> {
     pub report: &'a Reporter,
     /// The ear for signals; none where a cancel must not stop it.
     pub cancel: Option<&'a Cancel>,
+    /// The registry of our images: absent where none is known.
+    pub registry: Option<&'a Registry>,
     /// What evidence can say of nodes and image.
     pub around: &'a evidence::Around,
     /// Which way it goes.
@@ -146,7 +150,14 @@ impl Watch<'_> {
                 },
             };
             let at = rollout.begun.elapsed();
-            let verdict = judge(memory, &Observation { at: ears.heard(at), seen });
+            let mut verdict = judge(memory, &Observation { at: ears.heard(at), seen });
+            for stranger in memory.strangers() {
+                let kin =
+                    kin::of(self.registry, &stranger.digest, memory.shipped(&stranger.container))
+                        .await;
+                let at = ears.heard(at);
+                verdict = judge(memory, &Observation { at, seen: Seen::Met(stranger, kin) });
+            }
             if memory.doubts() && !asked {
                 feed.ask();
             }

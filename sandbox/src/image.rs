@@ -15,6 +15,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub struct Image {
     platforms: Vec<String>,
     labels: BTreeMap<String, String>,
+    notes: BTreeMap<String, String>,
     files: Vec<(String, Bytes)>,
     command: Vec<String>,
 }
@@ -33,7 +34,8 @@ impl Image {
     pub fn new(platform: &str, content: &str) -> Self {
         let files = vec![("release".to_owned(), Bytes::from(content.to_owned()))];
         let command = vec!["/release".to_owned()];
-        Self { platforms: vec![platform.into()], labels: BTreeMap::new(), files, command }
+        let (labels, notes) = (BTreeMap::new(), BTreeMap::new());
+        Self { platforms: vec![platform.into()], labels, notes, files, command }
     }
 
     /// Adds a program or another file to its layer.
@@ -61,6 +63,13 @@ impl Image {
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds an annotation to each manifest: another digest of what is the same image to whoever runs it.
+    #[must_use]
+    pub fn note(mut self, key: &str, value: &str) -> Self {
+        self.notes.insert(key.into(), value.into());
         self
     }
 
@@ -132,12 +141,15 @@ impl Image {
         config["config"] = json!({ "Labels": self.labels, "Cmd": self.command });
         config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
         let config = Bytes::from(config.to_string());
-        let manifest = json!({
+        let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
             "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
         });
+        if !self.notes.is_empty() {
+            manifest["annotations"] = json!(self.notes);
+        }
         for blob in [config, layer] {
             made.blobs.insert(digest(&blob), blob);
         }

@@ -272,6 +272,7 @@ impl Scene<'_> {
             grace: Grace::within(self.plan.policy.patience.timeout),
             report: self.journey.report,
             cancel: Some(self.journey.cancel),
+            registry: self.remotes.registry.as_ref(),
             around: &self.around,
             way: Way::Forth,
         };
@@ -354,6 +355,7 @@ impl Scene<'_> {
             patience: self.plan.policy.patience,
             report: self.journey.report,
             cancel: self.journey.cancel,
+            registry: self.remotes.registry.as_ref(),
             signals,
         };
         let back = undo.restore(&ended.rollout, &point, &self.around).await;

@@ -230,7 +230,7 @@ fn is_probe_failure(said: &Said, probe: &str) -> bool {
 
 fn other_image(memory: &Memory, pod: &Pod) -> Option<Finding> {
     let seats = pods::seats(pod);
-    let seat = seats.iter().find(|seat| memory.runs_another(seat))?;
+    let seat = seats.iter().find(|seat| memory.runs_another(pod, seat))?;
     let runs = seat.digest().unwrap_or_default().to_owned();
     Some(Finding::of_seat(Trouble::OtherImage { runs }, seat, Belief::Never))
 }

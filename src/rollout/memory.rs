@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::pods::{self, Seat};
 use super::words::{self, Said};
 use super::{
-    Cause, Observation, Ours, Patience, Progress, Seen, Verdict, ready, template, trouble,
+    Cause, Kin, Observation, Ours, Patience, Progress, Seen, Stranger, Verdict, ready, template,
+    trouble,
 };
 
 /// How long a trouble must last before it is believed: some heal by themselves.
@@ -95,6 +96,8 @@ pub struct Memory {
     pub(super) verdict: Option<Verdict>,
     /// A verdict waits for everything to be read anew.
     pub(super) doubts: bool,
+    /// What the registry made of digests that pods report and we did not ship.
+    pub(super) met: BTreeMap<Stranger, Kin>,
     /// Objects that are gone: a late word about them does not bring them back.
     buried: BTreeSet<String>,
     events: BTreeMap<String, Said>,
@@ -128,6 +131,7 @@ impl Memory {
             late_at: patience.timeout,
             verdict: None,
             doubts: false,
+            met: BTreeMap::new(),
             buried: BTreeSet::new(),
             events: BTreeMap::new(),
             was_ready: BTreeSet::new(),
@@ -195,6 +199,7 @@ impl Memory {
                 self.buried.insert(uid.clone());
             }
             Seen::Event(event) => self.see_event(event),
+            Seen::Met(stranger, kin) => _ = self.met.insert(stranger.clone(), *kin),
             Seen::Tick | Seen::Confirmed => {}
         }
         self.settle();
@@ -337,21 +342,6 @@ impl Memory {
         let said = self.said(pods::uid(pod));
         let mut said = said.into_iter().rev().filter(|said| said.concerns(container));
         said.find_map(|said| words::pull_event(&said.message)).map(Into::into)
-    }
-
-    /// Whether a container visibly runs another digest than we shipped for it.
-    pub(super) fn runs_another(&self, seat: &Seat<'_>) -> bool {
-        let (Some(ours), Some(runs)) = (self.shipped(seat), seat.digest()) else { return false };
-        !ours.iter().any(|digest| digest.as_str() == runs)
-    }
-
-    /// Whether nobody says what a container runs that we shipped something for.
-    pub(super) fn hides_its_digest(&self, seat: &Seat<'_>) -> bool {
-        self.shipped(seat).is_some() && seat.digest().is_none()
-    }
-
-    fn shipped(&self, seat: &Seat<'_>) -> Option<&Vec<super::Digest>> {
-        self.ours.digests.get(&seat.status.name).filter(|digests| !digests.is_empty())
     }
 
     /// How long an object has had this kind of trouble.

@@ -14,6 +14,7 @@ mod change;
 mod diagnosis;
 mod finding;
 mod judge;
+mod kin;
 mod kinds;
 mod memory;
 mod pods;
@@ -27,6 +28,7 @@ mod words;
 
 pub use diagnosis::{diagnose, scrub};
 pub use judge::judge;
+pub use kin::{Kin, Stranger};
 pub use memory::{Grace, Memory};
 
 /// What slipway wrote, and what was there just before: the watch is pinned to it.
@@ -80,6 +82,8 @@ pub enum Seen {
     /// An event of the namespace, of any type: `Killing`, `TriggeredScaleUp` and Karpenter's
     /// `Nominated` are `Normal`. Events explain; they never decide.
     Event(Box<Event>),
+    /// What the registry makes of a digest that a pod reports and we did not ship.
+    Met(Stranger, Kin),
     /// Nothing was said, but time has passed.
     Tick,
     /// Workload, ReplicaSets and pods were read anew, and what was news in them was said before this.

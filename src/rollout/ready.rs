@@ -30,7 +30,7 @@ fn counts_are(status: &DeploymentStatus, wanted: i32) -> bool {
 }
 
 fn is_proven(memory: &Memory, pod: &Pod) -> bool {
-    pods::is_ready(pod) && !pods::seats(pod).iter().any(|seat| memory.runs_another(seat))
+    pods::is_ready(pod) && !pods::seats(pod).iter().any(|seat| memory.runs_another(pod, seat))
 }
 
 /// The proof, once the bake is over and what was ready at its beginning still is. An autoscaler
@@ -47,7 +47,8 @@ pub(super) fn proof(memory: &Memory, baking: &Baking) -> Option<Proof> {
     let pods = memory.new_pods();
     let ready: Vec<_> = pods.into_iter().filter(|pod| is_proven(memory, pod)).collect();
     let enough = usize::try_from(needed).is_ok_and(|needed| ready.len() >= needed);
-    let is_unseen = |pod: &&Pod| pods::seats(pod).iter().any(|seat| memory.hides_its_digest(seat));
+    let is_unseen =
+        |pod: &&Pod| pods::seats(pod).iter().any(|seat| memory.hides_its_digest(pod, seat));
     (template::is_observed(workload) && available >= needed && enough).then_some(Proof {
         pods: ready.len(),
         unseen: ready.iter().copied().filter(is_unseen).count(),

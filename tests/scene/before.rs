@@ -40,6 +40,21 @@ impl Scene {
             .input("container", "app")
     }
 
+    /// The new commit's image is the one that serves, to whoever runs it, under another digest: as
+    /// provenance beside it or another compression of its layers would make it. Nodes may report the one
+    /// or the other; in the sandbox they report the old one.
+    pub fn ships_the_same_under_another_digest(mut self) -> Self {
+        let old = self.old_image();
+        let image = old.clone().note("org.opencontainers.image.created", "2026-11-21T00:00:00Z");
+        self.named.push((image.digest(), "@NEW@"));
+        if let Ground::Sandbox(stage) = &self.ground {
+            let (new, old) = (image.digest(), old.digest());
+            stage.kube().reporter(move |digest| (digest == new).then(|| old.clone()));
+        }
+        image.layout(&self.runner().folder.path().join("image")).unwrap();
+        self.input("image", "image")
+    }
+
     async fn runs_as(self, reference: &str, image: &Image) -> Self {
         let pods = json!({ "containers": [{ "name": "app", "image": reference }] });
         let digest = image.digest();

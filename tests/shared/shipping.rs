@@ -52,3 +52,14 @@ async fn a_plan_writes_nothing() {
     insta::assert_snapshot!(scene.serves(), @"web:3f2a91c@@OLD@, 3 ready, run @OLD@");
     assert_eq!(told.exit, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_the_nodes_know_by_another_digest_is_shipped() {
+    let scene = Scene::serving().await.ships_the_same_under_another_digest();
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.called(&told.ending()), @"shipped 9f2c1e4 to shop/web in @s");
+    assert!(told.err.contains("3/3 pods run sha256:"), "{}", told.err);
+    assert_eq!(told.exit, 0);
+    let serves = scene.serves();
+    assert!(serves.starts_with("web:9f2c1e4@@NEW@, 3 ready, run @"), "{serves}");
+}

@@ -166,6 +166,36 @@ fn a_pod_that_reports_another_digest_is_never_success() {
     assert_eq!(cause(late).unwrap().trouble, trouble);
 }
 
+/// A rollout whose one pod asks for our image by its digest and reports another one.
+fn strange(kin: Option<super::super::Kin>) -> Verdict {
+    let mut status = json!({ "ready": true, "imageID": format!("web@{OTHER}") });
+    status["image"] = json!("web");
+    let mut asking = pod("new", "a", status, json!({}));
+    let Seen::Pod(pod) = &mut asking else { panic!("it is a pod") };
+    let container =
+        json!({ "name": "app", "image": format!("web@{}", patched().digests["app"][0]) });
+    pod.spec = Some(serde_json::from_value(json!({ "containers": [container] })).unwrap());
+    let stranger =
+        super::super::Stranger { container: "app".into(), digest: OTHER.parse().unwrap() };
+    let mut seen =
+        vec![(1, workload(1, all(1), json!({}))), (1, set("new", json!([]))), (2, asking)];
+    seen.extend(kin.map(|kin| (2, Seen::Met(stranger, kin))));
+    seen.extend([(32, Seen::Tick), (600, Seen::Tick)]);
+    judged(seen)
+}
+
+#[test]
+fn a_digest_is_ours_by_another_name_where_the_registry_says_so() {
+    use super::super::Kin;
+    assert_eq!(strange(Some(Kin::Same)), ready_proof(1, 2));
+    let Verdict::Late(cause) = strange(Some(Kin::Other)) else { panic!("another program is ours") };
+    assert_eq!(cause.trouble, super::super::Trouble::OtherImage { runs: OTHER.into() });
+    for unknown in [Some(Kin::Unknown), None] {
+        let Verdict::Ready(proof) = strange(unknown) else { panic!("it asks for ours by digest") };
+        assert_eq!((proof.pods, proof.unseen), (1, 1));
+    }
+}
+
 #[test]
 fn a_ready_pod_that_does_not_say_what_it_runs_is_counted_apart() {
     // Nothing at all, and the id of a configuration.
