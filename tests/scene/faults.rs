@@ -169,13 +169,16 @@ impl Scene {
         }
     }
 
-    /// How often this was asked of AWS.
-    pub fn asked(&self, action: &str) -> usize {
+    /// How often AWS has answered this.
+    pub fn answered(&self, action: &str) -> usize {
         match &self.ground {
             Ground::Sandbox(stage) => {
                 let name = in_sandbox(action);
                 let log = stage.sandbox.log();
-                log.iter().filter(|r| r.action.as_deref() == Some(name)).count()
+                let of = |r: &&slipway_sandbox::Request| {
+                    r.status != 0 && r.action.as_deref() == Some(name)
+                };
+                log.iter().filter(of).count()
             }
             Ground::Real(real) => {
                 real.calls().iter().filter(|call| call["action"] == action).count()
@@ -183,14 +186,14 @@ impl Scene {
         }
     }
 
-    /// Waits until this was asked of AWS.
-    pub async fn until_asked(&self, action: &str) {
+    /// Waits until AWS has answered this so often.
+    pub async fn until_answered(&self, times: usize, action: &str) {
         for _ in 0..400 {
-            if self.asked(action) > 0 {
+            if self.answered(action) >= times {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("{action} was never asked");
+        panic!("{action} was never answered {times} times");
     }
 }
