@@ -24,7 +24,9 @@ pub(super) fn of(trouble: Trouble, is_real: bool) -> Image {
     match trouble {
         Trouble::Crash => shell(image, "echo 'boom: cannot connect to db'; exit 3"),
         Trouble::LateCrash => {
-            let life = format!("{BUSYBOX} timeout 9 {HTTPD}; echo 'lost the database'; exit 1");
+            // One stream: containerd keeps no order between two, and the shell says "Terminated" on the other.
+            let life =
+                format!("exec 2>&1; {BUSYBOX} timeout 9 {HTTPD}; echo 'lost the database'; exit 1");
             shell(image.file(PAGE, "new"), &life)
         }
         Trouble::NeverReady => shell(image, "echo up; exec /bin/busybox sleep 1000"),
