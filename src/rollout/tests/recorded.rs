@@ -323,6 +323,16 @@ fn a_pod_without_a_node_waits_for_the_deadline() {
 }
 
 #[test]
+fn a_crash_on_another_version_is_told_as_ours() {
+    assert_snapshot!(Recording::of("crash-1.35").told(PATIENCE), @r#"
+    2.7s: failed
+    SW-CRASH-EXIT: container `web` exits with code 3
+      why:  its last line: "boom: cannot connect to db"; 1/1 new pods, 2 exits
+      next: push a fix
+    "#);
+}
+
+#[test]
 fn the_scheduler_of_another_version_is_quoted_as_ours() {
     assert_snapshot!(Recording::of("unschedulable-1.33").told(PATIENCE), @r#"
     41.0s: late
