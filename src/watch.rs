@@ -150,14 +150,7 @@ impl Watch<'_> {
                 },
             };
             let at = rollout.begun.elapsed();
-            let mut verdict = judge(memory, &Observation { at: ears.heard(at), seen });
-            for stranger in memory.strangers() {
-                let kin =
-                    kin::of(self.registry, &stranger.digest, memory.shipped(&stranger.container))
-                        .await;
-                let at = ears.heard(at);
-                verdict = judge(memory, &Observation { at, seen: Seen::Met(stranger, kin) });
-            }
+            let verdict = self.judged(memory, Observation { at: ears.heard(at), seen }).await;
             if memory.doubts() && !asked {
                 feed.ask();
             }
@@ -173,6 +166,18 @@ impl Watch<'_> {
                 return (end, at);
             }
         }
+    }
+
+    /// The verdict, once the registry was asked about digests that were never seen before.
+    async fn judged(&self, memory: &mut Memory, seen: Observation) -> Verdict {
+        let mut verdict = judge(memory, &seen);
+        for stranger in memory.strangers() {
+            let ours = memory.shipped(&stranger.container);
+            let kin = kin::of(self.registry, &stranger.digest, ours).await;
+            let met = Observation { at: seen.at, seen: Seen::Met(stranger, kin) };
+            verdict = judge(memory, &met);
+        }
+        verdict
     }
 
     fn progress(&self, at: Duration, progress: Progress) {
