@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use slipway_sandbox::Fault;
+use slipway_sandbox::kube::Speed;
 
 use crate::stage::{Stage, Told};
 
@@ -128,10 +129,13 @@ async fn a_rollout_that_somebody_pauses_is_left_to_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_rollout_whose_pods_fail_is_not_put_back_to_where_it_would_not_move() {
     let stage = Stage::new().await.serving().ships("crash").on_github(12);
+    // It is held until somebody has paused it.
+    stage.kube().go_on_at(Speed::Times(0.01));
     let mut going = stage.start("ship");
     going.until("0/3 new").await;
     let paused = json!({ "spec": { "paused": true } });
     stage.kube().write("kubectl-rollout", "Deployment", "shop", "web", &paused).unwrap();
+    stage.kube().go_on_at(Speed::Times(20.0));
     let told = going.end(&stage).await;
     insta::assert_snapshot!(told.ending(), @r#"
     error[SW-WORKLOAD-PAUSED]: `shop/web` was taken over: somebody paused it while 9f2c1e4 rolled out
