@@ -275,8 +275,8 @@ async fn a_service_that_is_not_there_is_told_with_its_address() {
 /// mid-watch: exit code, end, what is set afterwards. `taken`: how often a role is taken in all.
 async fn ended_early(stage: Stage, taken: usize) -> String {
     stage.sandbox.fault("watch pods", 9999, slipway_sandbox::Fault::CutAnswer { after: 12_000 });
-    // The rollout is held meanwhile.
-    stage.kube().go_on_at(Speed::Times(0.01));
+    // The rollout is slow meanwhile.
+    stage.kube().go_on_at(Speed::Times(1.0));
     let mut going = stage.start("ship");
     going.until("0/3 new").await;
     stage.sandbox.expire_sessions();

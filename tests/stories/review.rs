@@ -129,8 +129,8 @@ async fn a_rollout_that_somebody_pauses_is_left_to_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_rollout_whose_pods_fail_is_not_put_back_to_where_it_would_not_move() {
     let stage = Stage::new().await.serving().ships("crash").on_github(12);
-    // It is held until somebody has paused it.
-    stage.kube().go_on_at(Speed::Times(0.01));
+    // It is slow until somebody has paused it.
+    stage.kube().go_on_at(Speed::Times(1.0));
     let mut going = stage.start("ship");
     going.until("0/3 new").await;
     let paused = json!({ "spec": { "paused": true } });
