@@ -102,13 +102,16 @@ impl Scene {
         // The sandbox's nodes refuse them anyway.
         let Ground::Real(real) = &self.ground else { return };
         going.signal("STOP").await;
+        // The old ones end too, on their way out.
+        let is_new = |pod: &&Value| pod["metadata"].get("deletionTimestamp").is_none();
         let has_ended = |pod: &Value| {
             let status = &pod["status"]["containerStatuses"][0];
             [&status["state"], &status["lastState"]].iter().any(|s| s.get("terminated").is_some())
         };
         self.until(|scene| {
             let pods = scene.objects("Pod");
-            pods.len() == 3 && pods.iter().all(has_ended)
+            let new: Vec<_> = pods.iter().filter(is_new).collect();
+            new.len() == 3 && new.into_iter().all(has_ended)
         })
         .await;
         real.refuses_pulls();
