@@ -13,19 +13,33 @@ use crate::names::Digest;
 pub struct Stranger {
     /// The container.
     pub container: String,
-    /// What it reports.
-    pub digest: Digest,
+    /// What it reports, as it writes it.
+    pub digest: String,
 }
 
 /// What the registry makes of a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kin {
-    /// It has a configuration of ours: the same program.
+    /// It has configurations of ours only: the same program.
     Same,
-    /// It has others: another program.
+    /// It has none of ours: another program.
     Other,
-    /// The registry has no such digest, or did not say.
+    /// It has some of ours, which may or may not be that of the pod's node; or nobody said.
     Unknown,
+}
+
+impl Kin {
+    /// By the configurations under the reported digest, and those under ours.
+    #[must_use]
+    pub fn by_configurations(theirs: &[Digest], ours: &[Digest]) -> Self {
+        let shared = theirs.iter().filter(|one| ours.contains(one)).count();
+        match shared {
+            _ if theirs.is_empty() || ours.is_empty() => Self::Unknown,
+            0 => Self::Other,
+            _ if shared == theirs.len() => Self::Same,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// What a container says that it runs.
@@ -57,10 +71,9 @@ impl Memory {
     }
 
     fn stranger(&self, seat: &Seat<'_>) -> Option<Stranger> {
-        let ours = self.shipped(&seat.status.name);
-        let digest: Digest = seat.digest()?.parse().ok()?;
-        let is_strange = !ours.is_empty() && !ours.contains(&digest);
-        is_strange.then(|| Stranger { container: seat.status.name.clone(), digest })
+        let (ours, digest) = (self.shipped(&seat.status.name), seat.digest()?);
+        let is_strange = !ours.is_empty() && ours.iter().all(|one| one.as_str() != digest);
+        is_strange.then(|| Stranger { container: seat.status.name.clone(), digest: digest.into() })
     }
 
     /// Whether a container visibly runs another image than we shipped for it.

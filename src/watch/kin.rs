@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::image::Configured;
 use crate::names::Digest;
 use crate::registry::{Reference, Registry};
 use crate::rollout::Kin;
@@ -11,28 +12,26 @@ use crate::rollout::Kin;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What `registry` makes of `stranger`, beside the digests that are ours.
-pub(super) async fn of(registry: Option<&Registry>, stranger: &Digest, ours: &[Digest]) -> Kin {
-    let Some(registry) = registry else { return Kin::Unknown };
-    let asked = tokio::time::timeout(PATIENCE, compared(registry, stranger, ours)).await;
-    asked.ok().flatten().unwrap_or(Kin::Unknown)
+pub(super) async fn of(registry: Option<&Registry>, stranger: &str, ours: &[Digest]) -> Kin {
+    let (Some(registry), Ok(stranger)) = (registry, stranger.parse()) else { return Kin::Unknown };
+    let asked = async {
+        let theirs = configurations(registry, &[stranger]).await?;
+        Some(Kin::by_configurations(&theirs, &configurations(registry, ours).await?))
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(Kin::Unknown)
 }
 
-/// Nothing where the registry lacks the one or all of the others.
-async fn compared(registry: &Registry, stranger: &Digest, ours: &[Digest]) -> Option<Kin> {
-    let theirs = programs(registry, stranger).await?;
-    let mut known = None;
-    for digest in ours {
-        let Some(programs) = programs(registry, digest).await else { continue };
-        if programs.iter().any(|program| theirs.contains(program)) {
-            return Some(Kin::Same);
+/// The configurations under these digests: each names the layers by their content, and how they are run. Nothing
+/// where one could not be read; one that is not there has none.
+async fn configurations(registry: &Registry, digests: &[Digest]) -> Option<Vec<Digest>> {
+    let mut known: Vec<Configured> = Vec::new();
+    for digest in digests {
+        // An index was read with its manifests.
+        if known.iter().any(|one| one.manifest == *digest) {
+            continue;
         }
-        known = Some(Kin::Other);
+        let held = registry.held(&Reference::Digest(digest.clone())).await.ok()?;
+        known.extend(held.into_iter().flat_map(|held| held.configs));
     }
-    known
-}
-
-/// The configurations under a digest: each names the layers by their content, and how they are run.
-async fn programs(registry: &Registry, digest: &Digest) -> Option<Vec<Digest>> {
-    let held = registry.held(&Reference::Digest(digest.clone())).await.ok()??;
-    Some(held.configs.into_iter().map(|config| config.digest).collect())
+    Some(known.into_iter().map(|one| one.digest).collect())
 }

@@ -168,15 +168,18 @@ fn a_pod_that_reports_another_digest_is_never_success() {
 
 /// A rollout whose one pod asks for our image by its digest and reports another one.
 fn strange(kin: Option<super::super::Kin>) -> Verdict {
-    let mut status = json!({ "ready": true, "imageID": format!("web@{OTHER}") });
+    reporting(OTHER, kin)
+}
+
+fn reporting(digest: &str, kin: Option<super::super::Kin>) -> Verdict {
+    let mut status = json!({ "ready": true, "imageID": format!("web@{digest}") });
     status["image"] = json!("web");
     let mut asking = pod("new", "a", status, json!({}));
     let Seen::Pod(pod) = &mut asking else { panic!("it is a pod") };
     let container =
         json!({ "name": "app", "image": format!("web@{}", patched().digests["app"][0]) });
     pod.spec = Some(serde_json::from_value(json!({ "containers": [container] })).unwrap());
-    let stranger =
-        super::super::Stranger { container: "app".into(), digest: OTHER.parse().unwrap() };
+    let stranger = super::super::Stranger { container: "app".into(), digest: digest.into() };
     let mut seen =
         vec![(1, workload(1, all(1), json!({}))), (1, set("new", json!([]))), (2, asking)];
     seen.extend(kin.map(|kin| (2, Seen::Met(stranger, kin))));
@@ -193,6 +196,39 @@ fn a_digest_is_ours_by_another_name_where_the_registry_says_so() {
     for unknown in [Some(Kin::Unknown), None] {
         let Verdict::Ready(proof) = strange(unknown) else { panic!("it asks for ours by digest") };
         assert_eq!((proof.pods, proof.unseen), (1, 1));
+    }
+}
+
+#[test]
+fn a_digest_that_we_cannot_read_is_not_taken_for_ours() {
+    let Verdict::Ready(proof) = reporting("sha512:0123", None) else { panic!("it asks for ours") };
+    assert_eq!((proof.pods, proof.unseen), (1, 1));
+    let other = json!({ "ready": true, "imageID": "web@sha512:0123" });
+    let seen = vec![
+        (1, workload(1, all(1), json!({}))),
+        (1, set("new", json!([]))),
+        (2, pod("new", "a", other, json!({}))),
+        (600, Seen::Tick),
+    ];
+    let trouble = super::super::Trouble::OtherImage { runs: "sha512:0123".into() };
+    assert_eq!(cause(judged(seen)).unwrap().trouble, trouble);
+}
+
+#[test]
+fn an_index_that_shares_one_of_its_programs_with_ours_proves_nothing() {
+    use super::super::Kin;
+    let digest = |letter: char| crate::names::Digest::of(&[letter as u8]);
+    let of = |letters: &str| letters.chars().map(digest).collect::<Vec<_>>();
+    for (theirs, ours, kin) in [
+        ("a", "a", Kin::Same),
+        ("a", "ab", Kin::Same),
+        ("ab", "ab", Kin::Same),
+        ("ac", "ab", Kin::Unknown),
+        ("c", "ab", Kin::Other),
+        ("", "ab", Kin::Unknown),
+        ("a", "", Kin::Unknown),
+    ] {
+        assert_eq!(Kin::by_configurations(&of(theirs), &of(ours)), kin, "{theirs} beside {ours}");
     }
 }
 
