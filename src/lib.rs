@@ -21,6 +21,7 @@ pub mod names;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;
+pub mod recipe;
 pub mod record;
 pub mod registry;
 pub mod report;

@@ -3,9 +3,15 @@
 //! It builds nothing and takes nothing from the engine; it only makes the refusal of a commit without
 //! an image say what is there. Leans on bollard.
 
+mod dial;
+mod order;
+
 use std::time::Duration;
 
 use bollard::Docker;
+
+pub use dial::Place;
+pub use order::{Built, Cache, Heard, Listener, Login, Order, StepState};
 
 /// An engine that does not answer at once is not there for us.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(Within, &[&str])] = &[
     (Within::Nothing, &["error", "names"]),
     (Within::Nothing, &["http"]),
-    (Within::Nothing, &["aws", "docker", "github", "image", "rollout", "cluster", "registry"]),
+    (
+        Within::Nothing,
+        &["aws", "recipe", "docker", "github", "image", "rollout", "cluster", "registry"],
+    ),
     (
         Within::Order,
         &["cancel", "checkout", "record", "restore", "guard", "inputs", "report", "explain"],
@@ -30,6 +33,7 @@ enum Within {
 
 /// Arrows within the outside, each with its reason.
 const SIDEWAYS: &[(&str, &str, &str)] = &[
+    ("docker", "recipe", "it sends the files that a recipe picks"),
     ("cluster", "rollout", "it feeds the judge, in the judge's words"),
     ("registry", "image", "it pushes an image's blobs and reads manifests as they do"),
 ];

@@ -1,0 +1,87 @@
+//! A connection to the engine, plain or hijacked: what bollard speaks over, and what BuildKit does.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http_body_util::Empty;
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where the engine listens.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A socket on this machine.
+    Unix(PathBuf),
+    /// A port, with or without TLS.
+    Tcp {
+        /// Its host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How to trust it, and who we are.
+        tls: Option<Arc<rustls::ClientConfig>>,
+    },
+}
+
+/// Both directions of a connection.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+impl Place {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens, or TLS is not agreed upon.
+    pub async fn connect(&self) -> io::Result<Box<dyn Wire>> {
+        match self {
+            Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Self::Tcp { host, port, tls } => {
+                let plain = TcpStream::connect((host.as_str(), *port)).await?;
+                plain.set_nodelay(true)?;
+                let Some(tls) = tls else { return Ok(Box::new(plain)) };
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
+                Ok(Box::new(connector.connect(name, plain).await?))
+            }
+        }
+    }
+
+    /// Asks the engine for the connection itself, to speak HTTP/2 over it.
+    ///
+    /// # Errors
+    /// No connection, or an engine that does not give it away.
+    pub async fn hijack(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<TokioIo<Upgraded>> {
+        let wire = self.connect().await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection.with_upgrades());
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, "docker")
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "h2c");
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(io::Error::other)?;
+            request = request.header(name, HeaderValue::from_str(value).map_err(io::Error::other)?);
+        }
+        let request = request.body(Empty::<bytes::Bytes>::new()).map_err(io::Error::other)?;
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(io::Error::other(format!("{path} answered {}", response.status())));
+        }
+        let upgraded = hyper::upgrade::on(response).await.map_err(io::Error::other)?;
+        Ok(TokioIo::new(upgraded))
+    }
+}
