@@ -165,7 +165,13 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         .next("run again: the plan has to be made anew"));
     }
     let water = still_newest(gate, place)?;
-    let images = workload::images(gate.inputs, gate.change, image, &published.uri, &place.sets);
+    let images = workload::images(
+        gate.inputs,
+        gate.change,
+        &image.tag,
+        (&published.uri, &published.digest),
+        &place.sets,
+    );
     let annotations = annotations(gate, place, &published.digest, water);
     let patch = Patch::images(&place.live, &images, &annotations)?;
     let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);

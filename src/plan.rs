@@ -98,11 +98,11 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The digest, known before anything is pushed.
+    /// The digest, where it is known before anything is made.
     #[must_use]
-    pub fn digest(&self) -> &Digest {
+    pub fn digest(&self) -> Option<&Digest> {
         match self {
-            Self::Reuse(digest) | Self::Take { digest, .. } => digest,
+            Self::Reuse(digest) | Self::Take { digest, .. } => Some(digest),
         }
     }
 }

@@ -21,6 +21,12 @@ pub struct Published {
 }
 
 impl Published {
+    /// The digest of the one image there is.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        self.images.values().next().map(|image| &image.digest)
+    }
+
     /// `host/name` of the one image there is.
     #[must_use]
     pub fn uri(&self) -> Option<&ImageRef> {
@@ -52,11 +58,12 @@ pub async fn publish(
 ) -> Result<Published, Failure> {
     let mut published = Published { images: BTreeMap::new(), wrote: false };
     for (name, image) in &plan.images {
+        let digest = image.origin.digest().ok_or_else(not_made)?;
         let (uri, wrote) = one(image, source, uri, remotes, report).await?;
         published.wrote |= wrote;
         let there = PublishedImage {
             uri,
-            digest: image.origin.digest().clone(),
+            digest: digest.clone(),
             digests: image.digests.clone(),
         };
         published.images.insert(name.clone(), there);
@@ -95,6 +102,10 @@ async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<ImageRef, Fa
 
 fn known(image: &ImagePlan, uri: Option<&ImageRef>) -> Result<ImageRef, Failure> {
     image.uri.clone().or_else(|| uri.cloned()).ok_or_else(no_registry)
+}
+
+fn not_made() -> Failure {
+    Failure::new(Code::RunBug, "the plan has an image that was not made yet")
 }
 
 fn no_registry() -> Failure {

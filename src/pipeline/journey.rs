@@ -143,10 +143,11 @@ impl Halt {
         plan: &Plan,
         place: &Place,
     ) -> Result<Failure, Box<Self>> {
-        let digest = plan.image().map(|image| image.origin.digest());
+        let digest = plan.image().and_then(|image| image.origin.digest());
         let set = |name: &String| {
             let container = place.live.container(name);
-            container.and_then(|c| crate::restore::pinned(&c.image)).as_ref() == digest
+            digest.is_some()
+                && container.and_then(|c| crate::restore::pinned(&c.image)).as_ref() == digest
         };
         let serves = plan.change().is_some_and(|change| change.containers.keys().all(set));
         let stops = |failure: &Failure| matches!(failure.code, Code::RunCancelled | Code::RunBug);
@@ -271,7 +272,9 @@ impl Journey<'_> {
     /// The plan's image, as it is named in the workload and in the outputs.
     #[must_use]
     pub fn reference(&self, plan: &Plan, uri: Option<&ImageRef>) -> Option<ImageRef> {
-        Some(image::reference(uri?, plan.image()?, self.inputs.spelling))
+        let planned = plan.image()?;
+        let digest = planned.origin.digest()?;
+        Some(image::reference(uri?, &planned.tag, digest, self.inputs.spelling))
     }
 
     /// A plan that nothing speaks against.

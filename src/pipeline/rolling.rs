@@ -11,7 +11,7 @@ use crate::deploy::{self, Rollout, Write, Written};
 use crate::ending::{Close, Words};
 use crate::error::{Code, Ending, Failure, Unseen};
 use crate::guard::{self, Standing};
-use crate::inputs::{Intent, Target};
+use crate::inputs::{Intent, Spelling, Target};
 use crate::plan::{Plan, image};
 use crate::publish::Published;
 use crate::record::{Fate, Record};
@@ -109,7 +109,7 @@ fn around(place: &Place, plan: &Plan, published: &Published, account: &str) -> A
         workload: place.live.name.clone(),
         image: image
             .map(|(plan, there)| {
-                image::reference(&there.uri, plan, crate::inputs::Spelling::TagAndDigest)
+                image::reference(&there.uri, &plan.tag, &there.digest, Spelling::TagAndDigest)
                     .to_string()
             })
             .unwrap_or_default(),
@@ -251,7 +251,8 @@ impl Scene<'_> {
         let named = self
             .plan
             .image()
-            .map(|image| format!("{}:{}@{}", image.repository, image.tag, image.origin.digest()));
+            .zip(self.published.digest())
+            .map(|(image, digest)| format!("{}:{}@{digest}", image.repository, image.tag));
         self.journey.report.say(Event::Deployed(Deployed {
             image: named.unwrap_or_default(),
             cluster: self.target.cluster.to_string(),
@@ -409,7 +410,7 @@ impl Scene<'_> {
         let report = self.journey.report;
         let bake = self.plan.policy.patience.bake;
         if let Some(digest) =
-            self.plan.image().map(|image| image.origin.digest().clone()).filter(|_| proof.pods > 0)
+            self.published.digest().cloned().filter(|_| proof.pods > 0)
         {
             report.say(Event::Baked {
                 at: ended.at,

@@ -5,8 +5,8 @@
 use crate::aws::{FoundRepository, RepositoryState};
 use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
-use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository};
+use crate::inputs::{Inputs, Intent, Spelling};
+use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository, Tag};
 use crate::registry::Held;
 use crate::restore::short_commit;
 use crate::survey::Facts;
@@ -350,7 +350,7 @@ pub fn described(image: &ImagePlan) -> String {
 
 /// The reference that is written into the workload.
 #[must_use]
-pub fn reference(uri: &ImageRef, plan: &ImagePlan, spelling: crate::inputs::Spelling) -> ImageRef {
-    let tag = (spelling == crate::inputs::Spelling::TagAndDigest).then(|| plan.tag.clone());
-    ImageRef { tag, digest: Some(plan.origin.digest().clone()), ..uri.clone() }
+pub fn reference(uri: &ImageRef, tag: &Tag, digest: &Digest, spelling: Spelling) -> ImageRef {
+    let tag = (spelling == Spelling::TagAndDigest).then(|| tag.clone());
+    ImageRef { tag, digest: Some(digest.clone()), ..uri.clone() }
 }

@@ -10,7 +10,7 @@ use crate::cluster::{Live, LiveContainer, Owner, Strategy, container_for};
 use crate::error::{Code, Failure};
 use crate::guard::{self, Answer, Asking};
 use crate::inputs::{Inputs, Intent, Target};
-use crate::names::{Commit, Digest, ImageRef};
+use crate::names::{Commit, Digest, ImageRef, Tag};
 use crate::record::{HighWater, Newest};
 use crate::restore;
 use crate::survey::Facts;
@@ -190,10 +190,11 @@ pub fn change(
     let from: BTreeMap<_, _> =
         workload.containers.iter().map(|c| (c.name.clone(), c.image.clone())).collect();
     let digest = wanted.origin.digest();
-    let all_pinned = !from.is_empty()
-        && from.values().all(|image| restore::pinned(image).as_ref() == Some(digest));
+    let all_pinned = digest.is_some()
+        && !from.is_empty()
+        && from.values().all(|image| restore::pinned(image).as_ref() == digest);
     let unchanged = all_pinned && place.health.is_well();
-    let says = place.record.says(wanted.commit.tag().as_str(), digest);
+    let says = digest.is_some_and(|d| place.record.says(wanted.commit.tag().as_str(), d));
     ImageChange {
         namespace: place.live.namespace.clone(),
         name: place.live.name.clone(),
@@ -219,7 +220,7 @@ pub fn guards(
 ) {
     let digest = wanted.origin.digest();
     let commit = wanted.commit.tag();
-    if let Some((code, whose)) = place.record.taken_back(commit.as_str(), Some(digest))
+    if let Some((code, whose)) = place.record.taken_back(commit.as_str(), digest)
         && !change.unchanged
         // What a person took back, a person may put back: asking for it by name is meant.
         && !(inputs.intent != Intent::Ship && code == crate::record::BY_HAND)
@@ -315,18 +316,18 @@ pub fn earlier_spelling(sets: &[ReplicaSet], container: &str, digest: &Digest) -
 pub fn images(
     inputs: &Inputs,
     change: &ImageChange,
-    plan: &super::ImagePlan,
-    uri: &ImageRef,
+    tag: &Tag,
+    (uri, digest): (&ImageRef, &Digest),
     sets: &[ReplicaSet],
 ) -> BTreeMap<String, String> {
-    let fresh = reference(uri, plan, inputs.spelling).to_string();
+    let fresh = reference(uri, tag, digest, inputs.spelling).to_string();
     let spelled = |container: &String| match inputs.intent {
         Intent::Ship if change.unchanged => {
             change.from.get(container).cloned().unwrap_or_else(|| fresh.clone())
         }
         Intent::Ship => fresh.clone(),
         Intent::Rollback(_) => {
-            earlier_spelling(sets, container, plan.origin.digest()).unwrap_or_else(|| fresh.clone())
+            earlier_spelling(sets, container, digest).unwrap_or_else(|| fresh.clone())
         }
     };
     change.containers.keys().map(|container| (container.clone(), spelled(container))).collect()
