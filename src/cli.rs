@@ -133,6 +133,7 @@ async fn run(
         Ok(inputs) => inputs,
         Err(refused) => return bad_input(refused, report),
     };
+    inputs.build.each_secret(|secret| report.mask(secret));
     tokio::select! {
         outcome = travel(&inputs, context.as_ref(), environment, report, &cancel) => conclude(outcome, report),
         () = cancel.insisted() => conclude(insisted(report), report),

@@ -3,6 +3,7 @@
 //!
 //! Raw values come through the one table in `inputs/table.rs`; here they get their meaning.
 
+pub mod build;
 pub mod config;
 pub mod credentials;
 pub mod endpoints;
@@ -112,8 +113,8 @@ pub struct Inputs {
     pub file: Option<String>,
     /// Where the services are, if not where they always are.
     pub endpoints: Endpoints,
-    /// Where the Docker Engine is, if not where it always is.
-    pub docker_host: Option<String>,
+    /// How an image is built, where none is there.
+    pub build: build::Build,
 }
 
 /// Why inputs cannot be used: the block that is told, and the places to annotate.
@@ -149,6 +150,7 @@ impl Inputs {
         }
         let inputs = fill(command, push_only, &mut reader, folder);
         intent_faults(command, &values, &mut reader);
+        let build = build::read(&mut reader, environment);
         let (endpoints, endpoint_failure) = endpoints::read(environment);
         let credentials = credentials::read(&mut reader, environment);
         let Some(mut inputs) = inputs.filter(|_| reader.faults.is_empty()) else {
@@ -159,7 +161,7 @@ impl Inputs {
         }
         inputs.endpoints = endpoints;
         inputs.file = given.file;
-        inputs.docker_host = environment.get("DOCKER_HOST").cloned();
+        inputs.build = build::Build { file: inputs.build.file.take(), ..build };
         match credentials {
             Credentials::Given(identity) => inputs.identity = Some(identity),
             Credentials::None(_) if may_lack_credentials && command == Command::Plan => {}
@@ -196,7 +198,10 @@ fn fill(
     let spelling = [("tag-and-digest", Spelling::TagAndDigest), ("digest", Spelling::Digest)];
     let on_cancel = [("keep", OnCancel::Keep), ("rollback", OnCancel::Rollback)];
     // A path that is typed begins where we are, one in a file where the file is.
-    let base = reader.folder_of("context").map_or(folder.to_owned(), |beside| folder.join(beside));
+    let base =
+        |input| reader.folder_of(input).map_or(folder.to_owned(), |beside| folder.join(beside));
+    let file = reader.text("file").map(|file| base("file").join(file));
+    let base = base("context");
     // `./.` would be told back to somebody who typed nothing.
     let context = match reader.text("context") {
         None | Some(".") => base,
@@ -226,7 +231,7 @@ fn fill(
         json: reader.switch("json"),
         file: None,
         endpoints: Endpoints::default(),
-        docker_host: None,
+        build: build::Build { file, ..build::Build::default() },
         region: region?,
     })
 }

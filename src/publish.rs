@@ -61,11 +61,7 @@ pub async fn publish(
         let digest = image.origin.digest().ok_or_else(not_made)?;
         let (uri, wrote) = one(image, source, uri, remotes, report).await?;
         published.wrote |= wrote;
-        let there = PublishedImage {
-            uri,
-            digest: digest.clone(),
-            digests: image.digests.clone(),
-        };
+        let there = PublishedImage { uri, digest: digest.clone(), digests: image.digests.clone() };
         published.images.insert(name.clone(), there);
     }
     Ok(published)

@@ -164,7 +164,7 @@ pub async fn look(
     let engine = if has_image {
         None
     } else {
-        Some(crate::docker::look(inputs.docker_host.as_deref()).await)
+        Some(crate::docker::look(inputs.build.whereabouts.host.as_deref()).await)
     };
     let facts = Facts {
         commit,

@@ -42,22 +42,24 @@ fn offered(command: Command) -> bool {
     cfg!(feature = "sandbox") || !matches!(command, Command::Demo | Command::Sandbox)
 }
 
+/// Commands that the overview only names.
+fn is_beside(command: Command) -> bool {
+    matches!(command, Command::Index | Command::Sandbox | Command::Completions)
+}
+
 fn overview() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(
         "slipway {version}: from a commit to running pods on EKS, explained and undone when it fails\n\n"
     );
-    let main = Command::ALL
-        .iter()
-        .filter(|c| offered(**c) && !matches!(c, Command::Sandbox | Command::Completions));
+    let main = Command::ALL.iter().filter(|c| offered(**c) && !is_beside(**c));
     for command in main {
         text.push_str(&format!("  {:<8}  {}\n", command.word(), command.about()));
     }
-    let also = Command::ALL
-        .iter()
-        .filter(|c| offered(**c) && matches!(c, Command::Sandbox | Command::Completions));
+    let also = Command::ALL.iter().filter(|c| offered(**c) && is_beside(**c));
     let also: Vec<_> = also
         .map(|c| match c {
+            Command::Index => "index (join a commit's platforms)",
             Command::Sandbox => "sandbox (the demo, kept running)",
             _ => "completions",
         })
@@ -99,10 +101,14 @@ fn inputs(command: Command) -> String {
 fn fits(input: &Input, command: Command) -> bool {
     match input.name {
         "to" => command == Command::Rollback,
-        "image" | "commit" | "context" | "create-repository" | "until" => {
+        "image" | "create-repository" | "until" => {
             matches!(command, Command::Ship | Command::Plan)
         }
-        "platform" | "reference" | "timeout" | "bake" | "on-cancel" | "allow" => {
+        "commit" | "context" => matches!(command, Command::Ship | Command::Plan | Command::Index),
+        "platform" => command != Command::Status && command != Command::History,
+        _ if input.group == Group::Build => matches!(command, Command::Ship | Command::Plan),
+        _ if command == Command::Index => !matches!(input.group, Group::Where | Group::Watch),
+        "reference" | "timeout" | "bake" | "on-cancel" | "allow" => {
             matches!(command, Command::Ship | Command::Plan | Command::Rollback)
         }
         _ => true,
@@ -145,7 +151,7 @@ mod tests {
         insta::assert_snapshot!(text(None), @"
         slipway 0.1.0: from a commit to running pods on EKS, explained and undone when it fails
 
-          ship      take the image, push, roll out, watch, roll back on failure
+          ship      build or take the image, push, roll out, watch, roll back on failure
           plan      the same, up to the first write
           rollback  put an earlier commit back
           status    what serves, what a rollback would restore
@@ -153,17 +159,19 @@ mod tests {
           explain   the page of a code: slipway explain SW-PULL-403
           demo      the whole line: no account, cluster or Docker
 
-        also: sandbox (the demo, kept running), completions
+        also: index (join a commit's platforms), sandbox (the demo, kept running), completions
         first: slipway demo   inputs: slipway ship -h   exit codes: slipway explain exit
         ");
         insta::assert_snapshot!(text(Some(Command::Ship)), @"
         usage: slipway ship [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
         who    --role-to-assume (OIDC)  --aws-region  --expect-account
-               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token base-logins
         image  --repository (tag: the commit)  --commit  --context [.]
-               --image (OCI layout folder or docker-archive)
+               --image (OCI layout, docker-archive, engine image, ECR reference: build nothing)
                --platform (no default: read from pod constraints, nodes, node groups, live image)
                --create-repository
+        build  --file [Dockerfile]  --target STAGE  --build-args NAME=VALUE  --build-secrets ID=VARIABLE
+               --labels NAME=VALUE  --cache-from REF  --cache-to REF  --no-cache  --pull  --forbid-secrets
         where  --cluster  --namespace  --workload KIND/NAME  --container  --reference [tag-and-digest]
         watch  --timeout [10m]  --bake [30s] without a restart  --on-cancel rollback
         run    --until push (no rollout)  --allow CODE (overrule that refusal)  --json
@@ -172,7 +180,7 @@ mod tests {
         insta::assert_snapshot!(text(Some(Command::Rollback)), @"
         usage: slipway rollback [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
         who    --role-to-assume (OIDC)  --aws-region  --expect-account
-               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token base-logins
         image  --repository (tag: the commit)
                --platform (no default: read from pod constraints, nodes, node groups, live image)
         where  --cluster  --namespace  --workload KIND/NAME  --container  --reference [tag-and-digest]
@@ -182,7 +190,7 @@ mod tests {
         insta::assert_snapshot!(text(Some(Command::Status)), @"
         usage: slipway status [--INPUT VALUE]...  flag, else action input, environment, slipway.yml; empty = absent
         who    --role-to-assume (OIDC)  --aws-region  --expect-account
-               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token
+               no flags: aws-access-key-id aws-secret-access-key aws-session-token github-token base-logins
         image  --repository (tag: the commit)
         where  --cluster  --namespace  --workload KIND/NAME  --container
         run    --json  --config [slipway.yml]

@@ -5,6 +5,7 @@
 
 mod dial;
 mod order;
+mod whereabouts;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use bollard::Docker;
 
 pub use dial::Place;
 pub use order::{Built, Cache, Heard, Listener, Login, Order, StepState};
+pub use whereabouts::Whereabouts;
 
 /// An engine that does not answer at once is not there for us.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 
-use super::raw::{Fault, Place};
+use super::raw::{Fault, Place, takes_lines};
 use super::table::{INPUTS, Ways, find};
 use crate::error::one_line;
 use crate::names::nearest;
@@ -128,9 +128,24 @@ fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
             ));
         }
     }
-    let value = scalar(value)
+    let lines = takes_lines(input.name).then(|| lines(value)).flatten();
+    let value = lines
+        .or_else(|| scalar(value))
         .ok_or_else(|| format!("`{key}` has to be one value, not a list or mapping"))?;
     Ok((input.name, value.trim().to_owned()))
+}
+
+/// A list, or a mapping of names to values, as the lines that it would be typed as.
+fn lines(value: &Value) -> Option<String> {
+    let lines: Option<Vec<_>> = match value {
+        Value::Sequence(all) => all.iter().map(scalar).collect(),
+        Value::Mapping(all) => all
+            .iter()
+            .map(|(key, value)| Some(format!("{}={}", scalar(key)?, scalar(value)?)))
+            .collect(),
+        _ => None,
+    };
+    Some(lines?.join("\n"))
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -178,7 +193,7 @@ mod tests {
         slipway.yml:3:1: `namespace` has to be one value, not a list or mapping
         slipway.yml:4:1: `aws-secret-access-key` is a secret, which no file may hold: set AWS_SECRET_ACCESS_KEY
         slipway.yml:5:1: `to` belongs to one run, not into a file: use a flag or the step's `with:`
-        slipway.yml:6:1: `kubeconfig` is no input: allowed are role-to-assume, aws-region, expect-account, repository, context, platform, cluster, namespace, workload, container, reference, timeout, bake, on-cancel
+        slipway.yml:6:1: `kubeconfig` is no input: allowed are role-to-assume, aws-region, expect-account, repository, context, platform, file, target, build-args, build-secrets, labels, cache-from, cache-to, cluster, namespace, workload, container, reference, timeout, bake, on-cancel
         ");
     }
 

@@ -174,6 +174,10 @@ fn put_flag(
             first.push(',');
             first.push_str(&value);
         }
+        Some(first) if takes_lines(name) => {
+            first.push('\n');
+            first.push_str(&value);
+        }
         Some(first) if *first != value => faults.push(Fault::new(format!(
             "`{name}` is given twice, as \"{}\" and \"{}\": give it once",
             one_line(first, 60),
@@ -183,6 +187,14 @@ fn put_flag(
             flags.insert(name, value);
         }
     }
+}
+
+/// Inputs of several values, one a line.
+pub fn takes_lines(name: &str) -> bool {
+    matches!(
+        name,
+        "build-args" | "build-secrets" | "labels" | "cache-from" | "cache-to" | "base-logins"
+    )
 }
 
 fn no_flag(input: &Input) -> String {

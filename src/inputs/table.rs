@@ -1,119 +1,9 @@
 //! The table of inputs: the one source of flags, `INPUT_*`, environment, `slipway.yml`, help,
 //! completions, the inputs of `action.yml` and the reference in `docs/inputs.md`.
 
-/// The sub-commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Command {
-    /// Take the image, push, roll out, watch, roll back on failure.
-    Ship,
-    /// The same, up to the first write.
-    Plan,
-    /// Put an earlier commit back.
-    Rollback,
-    /// What serves.
-    Status,
-    /// What was shipped.
-    History,
-    /// The page of a code.
-    Explain,
-    /// The whole line on the built-in sandbox.
-    Demo,
-    /// The demo's world, kept running.
-    Sandbox,
-    /// Shell completions.
-    Completions,
-}
+mod command;
 
-impl Command {
-    /// Every command, in the order of the help.
-    pub const ALL: &[Self] = &[
-        Self::Ship,
-        Self::Plan,
-        Self::Rollback,
-        Self::Status,
-        Self::History,
-        Self::Explain,
-        Self::Demo,
-        Self::Sandbox,
-        Self::Completions,
-    ];
-
-    /// As it is typed.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ship => "ship",
-            Self::Plan => "plan",
-            Self::Rollback => "rollback",
-            Self::Status => "status",
-            Self::History => "history",
-            Self::Explain => "explain",
-            Self::Demo => "demo",
-            Self::Sandbox => "sandbox",
-            Self::Completions => "completions",
-        }
-    }
-
-    /// What it does, for the help.
-    #[must_use]
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Ship => "take the image, push, roll out, watch, roll back on failure",
-            Self::Plan => "the same, up to the first write",
-            Self::Rollback => "put an earlier commit back",
-            Self::Status => "what serves, what a rollback would restore",
-            Self::History => "what was shipped, how it ended, what ECR still has",
-            Self::Explain => "the page of a code: slipway explain SW-PULL-403",
-            Self::Demo => "the whole line: no account, cluster or Docker",
-            Self::Sandbox => "the demo, kept running",
-            Self::Completions => "completions bash, zsh or fish",
-        }
-    }
-
-    /// Whether it talks to AWS and a cluster, and so takes inputs.
-    #[must_use]
-    pub fn takes_inputs(self) -> bool {
-        matches!(self, Self::Ship | Self::Plan | Self::Rollback | Self::Status | Self::History)
-    }
-
-    /// Finds a command by its word.
-    #[must_use]
-    pub fn find(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|command| command.word() == word)
-    }
-}
-
-/// The rows of the help that inputs stand in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// Whose credentials.
-    Who,
-    /// What image.
-    Image,
-    /// Which workload.
-    Where,
-    /// How long, and what then.
-    Watch,
-    /// The run itself.
-    Run,
-}
-
-impl Group {
-    /// Every group, in the order of the help.
-    pub const ALL: &[Self] = &[Self::Who, Self::Image, Self::Where, Self::Watch, Self::Run];
-
-    /// The word that heads its row.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Who => "who",
-            Self::Image => "image",
-            Self::Where => "where",
-            Self::Watch => "watch",
-            Self::Run => "run",
-        }
-    }
-}
+pub use command::{Command, Group};
 
 /// Which ways in an input has besides `INPUT_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,9 +61,17 @@ impl Input {
     }
 }
 
-const ROLLING: &[Command] = &[Command::Ship, Command::Plan, Command::Rollback];
 const LOOKING: &[Command] =
     &[Command::Ship, Command::Plan, Command::Rollback, Command::Status, Command::History];
+const AWS: &[Command] = &[
+    Command::Ship,
+    Command::Plan,
+    Command::Rollback,
+    Command::Status,
+    Command::History,
+    Command::Index,
+];
+const ECR: &[Command] = &[Command::Ship, Command::Plan, Command::Rollback, Command::Index];
 
 const fn input(name: &'static str, group: Group, ways: Ways, about: &'static str) -> Input {
     Input { name, group, ways, hint: "", about, default: None, environment: &[], needed_by: &[] }
@@ -187,7 +85,7 @@ pub const INPUTS: &[Input] = &[
             "command",
             Group::Run,
             Ways::Action,
-            "The sub-command: ship, plan, rollback, status or history.",
+            "The sub-command: ship, plan, rollback, status, history or index.",
         )
     },
     Input {
@@ -237,7 +135,7 @@ pub const INPUTS: &[Input] = &[
     },
     Input {
         environment: &["AWS_REGION", "AWS_DEFAULT_REGION"],
-        needed_by: LOOKING,
+        needed_by: AWS,
         ..input(
             "aws-region",
             Group::Who,
@@ -255,7 +153,7 @@ pub const INPUTS: &[Input] = &[
     },
     Input {
         hint: "(tag: the commit)",
-        needed_by: ROLLING,
+        needed_by: ECR,
         ..input(
             "repository",
             Group::Image,
@@ -274,15 +172,20 @@ pub const INPUTS: &[Input] = &[
     Input {
         hint: "[.]",
         default: Some("."),
-        ..input("context", Group::Image, Ways::All, "Folder whose checked out commit is shipped.")
+        ..input(
+            "context",
+            Group::Image,
+            Ways::All,
+            "Folder that the image is built from; the commit that is checked out there is shipped.",
+        )
     },
     Input {
-        hint: "(OCI layout folder or docker-archive)",
+        hint: "(OCI layout, docker-archive, engine image, ECR reference: build nothing)",
         ..input(
             "image",
             Group::Image,
             Ways::NotFile,
-            "Path of the image to ship: an OCI layout folder or a docker-archive. Without it, the image that ECR has under the commit's tag.",
+            "The image to ship, in place of a build: the path of an OCI layout folder or a docker-archive, the name of an image in the Docker Engine, or a reference in ECR.",
         )
     },
     Input {
@@ -300,6 +203,89 @@ pub const INPUTS: &[Input] = &[
             Group::Image,
             Ways::Switch,
             "Create the ECR repository where it is missing: immutable tags, scan on push.",
+        )
+    },
+    Input {
+        hint: "[Dockerfile]",
+        ..input(
+            "file",
+            Group::Build,
+            Ways::All,
+            "The Dockerfile, where it is not the one in `context`; it may lie outside of it.",
+        )
+    },
+    Input {
+        hint: "STAGE",
+        ..input("target", Group::Build, Ways::All, "The stage of the Dockerfile to stop at.")
+    },
+    Input {
+        hint: "NAME=VALUE",
+        ..input(
+            "build-args",
+            Group::Build,
+            Ways::All,
+            "Build arguments, NAME=VALUE, one a line; NAME alone takes the environment's value.",
+        )
+    },
+    Input {
+        hint: "ID=VARIABLE",
+        ..input(
+            "build-secrets",
+            Group::Build,
+            Ways::All,
+            "Secrets that steps may mount, ID=VARIABLE, one a line: the value is that of the environment variable.",
+        )
+    },
+    Input {
+        hint: "NAME=VALUE",
+        ..input(
+            "labels",
+            Group::Build,
+            Ways::All,
+            "Labels of the image, NAME=VALUE, one a line, beside those that slipway sets.",
+        )
+    },
+    Input {
+        hint: "REF",
+        ..input(
+            "cache-from",
+            Group::Build,
+            Ways::All,
+            "Where steps of earlier builds may be found: references in a registry, one a line, or in BuildKit's form type=registry,ref=...",
+        )
+    },
+    Input {
+        hint: "REF",
+        ..input(
+            "cache-to",
+            Group::Build,
+            Ways::All,
+            "Where the steps of this build are kept: references in a registry, or inline; what the engine cannot do is refused.",
+        )
+    },
+    Input {
+        ..input(
+            "base-logins",
+            Group::Build,
+            Ways::Secret,
+            "Logins for registries of base images, HOST USER PASSWORD, one a line. The repository's own registry needs none.",
+        )
+    },
+    Input { ..input("no-cache", Group::Build, Ways::Switch, "Run every step again.") },
+    Input {
+        ..input(
+            "pull",
+            Group::Build,
+            Ways::Switch,
+            "Ask for base images again, even if the engine has them.",
+        )
+    },
+    Input {
+        ..input(
+            "forbid-secrets",
+            Group::Build,
+            Ways::Switch,
+            "Refuse to build or ship what seems to hold a secret, instead of warning of it.",
         )
     },
     Input {
@@ -435,7 +421,13 @@ mod tests {
             INPUTS.iter().filter(|i| i.ways == Ways::Secret).map(|i| i.name).collect();
         assert_eq!(
             secrets,
-            ["aws-access-key-id", "aws-secret-access-key", "aws-session-token", "github-token"]
+            [
+                "aws-access-key-id",
+                "aws-secret-access-key",
+                "aws-session-token",
+                "github-token",
+                "base-logins"
+            ]
         );
     }
 }

@@ -409,9 +409,7 @@ impl Scene<'_> {
     async fn shipped(&self, ended: &Ended, proof: &crate::rollout::Proof) -> Outcome {
         let report = self.journey.report;
         let bake = self.plan.policy.patience.bake;
-        if let Some(digest) =
-            self.published.digest().cloned().filter(|_| proof.pods > 0)
-        {
+        if let Some(digest) = self.published.digest().cloned().filter(|_| proof.pods > 0) {
             report.say(Event::Baked {
                 at: ended.at,
                 bake,

@@ -1,0 +1,276 @@
+//! What the inputs say about a build: arguments, secrets by the variable that holds them, caches,
+//! logins for base images. Each line that cannot be used is told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::raw::{Environment, Fault};
+use super::typed::Reader;
+use crate::docker::{Cache, Login, Whereabouts};
+
+/// How an image is built, if one is.
+#[derive(Debug, Default)]
+pub struct Build {
+    /// The Dockerfile where it is not the one in the context.
+    pub file: Option<PathBuf>,
+    /// The stage to stop at.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// Secrets, by id.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// The user's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// For registries of base images.
+    pub logins: Vec<Login>,
+    /// Where steps may be found.
+    pub cache_from: Vec<Cache>,
+    /// Where steps are kept.
+    pub cache_to: Vec<Cache>,
+    /// Every step is run again.
+    pub no_cache: bool,
+    /// Base images are asked for again.
+    pub pull: bool,
+    /// What seems to hold a secret is refused.
+    pub forbid_secrets: bool,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// `DOCKER_BUILDKIT=0`: the builder before BuildKit is wanted.
+    pub classic: bool,
+    /// Where an engine may be.
+    pub whereabouts: Whereabouts,
+}
+
+impl Build {
+    /// Hands out every secret there is, to be masked.
+    pub fn each_secret(&self, mut each: impl FnMut(&str)) {
+        let passwords = self.logins.iter().map(|login| &login.password);
+        self.secrets.values().chain(passwords).for_each(|secret| each(secret.expose_secret()));
+    }
+}
+
+/// Reads all of it; faults are kept by the reader.
+pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
+    let of = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+    let epoch = of("SOURCE_DATE_EPOCH");
+    let seconds = epoch.as_deref().map(str::parse::<i64>);
+    if let (Some(text), Some(Err(_))) = (&epoch, &seconds) {
+        let text = crate::error::one_line(text, 60);
+        reader.faults.push(Fault::new(format!(
+            "SOURCE_DATE_EPOCH is \"{text}\": write seconds since 1970, as `git log -1 --format=%ct` prints them"
+        )));
+    }
+    Build {
+        file: None,
+        target: reader.text("target").map(Into::into),
+        args: pairs(reader, "build-args", |name| {
+            of(name)
+                .ok_or_else(|| format!("write `{name}=VALUE`, or set {name} in the environment"))
+        }),
+        secrets: secrets(reader, &of),
+        labels: pairs(reader, "labels", |name| Err(format!("write `{name}=VALUE`"))),
+        logins: logins(reader),
+        cache_from: caches(reader, "cache-from"),
+        cache_to: caches(reader, "cache-to"),
+        no_cache: reader.switch("no-cache"),
+        pull: reader.switch("pull"),
+        forbid_secrets: reader.switch("forbid-secrets"),
+        epoch: seconds.and_then(Result::ok),
+        classic: of("DOCKER_BUILDKIT").is_some_and(|value| value == "0"),
+        whereabouts: Whereabouts {
+            host: of("DOCKER_HOST"),
+            context: of("DOCKER_CONTEXT"),
+            tls_verify: of("DOCKER_TLS_VERIFY").is_some(),
+            cert_path: of("DOCKER_CERT_PATH").map(Into::into),
+            config: of("DOCKER_CONFIG").map(Into::into),
+            home: of("HOME").map(Into::into),
+            runtime_dir: of("XDG_RUNTIME_DIR").map(Into::into),
+        },
+    }
+}
+
+/// The lines of an input that are not empty.
+fn lines<'a>(reader: &Reader<'a>, name: &str) -> Vec<&'a str> {
+    let text = reader.text(name).unwrap_or_default();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+/// `NAME=VALUE` lines; what a name alone means is the caller's.
+fn pairs(
+    reader: &mut Reader<'_>,
+    input: &'static str,
+    alone: impl Fn(&str) -> Result<String, String>,
+) -> BTreeMap<String, String> {
+    let mut pairs = BTreeMap::new();
+    for line in lines(reader, input) {
+        let (name, value) = match line.split_once('=') {
+            Some((name, value)) => (name.trim(), Ok(value.to_owned())),
+            None => (line, alone(line)),
+        };
+        let value = match value {
+            _ if name.is_empty() => Err("a line begins with `=`: write `NAME=VALUE`".into()),
+            value => value,
+        };
+        match value {
+            Ok(value) => {
+                pairs.insert(name.to_owned(), value);
+            }
+            Err(clause) => reader.faults.push(Fault::new(format!("`{input}`: {clause}"))),
+        }
+    }
+    pairs
+}
+
+/// `ID=VARIABLE` lines, or a variable's name that is the id too. The value is never in an input.
+fn secrets(
+    reader: &mut Reader<'_>,
+    of: &impl Fn(&str) -> Option<String>,
+) -> BTreeMap<String, SecretString> {
+    let named = pairs(reader, "build-secrets", |name| Ok(name.to_owned()));
+    let mut secrets = BTreeMap::new();
+    for (id, variable) in named {
+        let is_name = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match of(&variable) {
+            Some(value) if is_name => {
+                secrets.insert(id, SecretString::from(value));
+            }
+            // What stands there in place of a name may be the secret itself: it is not shown.
+            _ if !is_name || variable.is_empty() => reader.faults.push(Fault::new(format!(
+                "`build-secrets`: the value of `{id}` is no variable's name: write `{id}=VARIABLE`, and set that variable"
+            ))),
+            _ => reader.faults.push(Fault::new(format!(
+                "`build-secrets`: {variable}, for `{id}`, is empty or not set: set it in the step's `env:`"
+            ))),
+        }
+    }
+    secrets
+}
+
+/// `HOST USER PASSWORD` lines. A line that is not understood is not shown.
+fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
+    let mut logins = Vec::new();
+    for (at, line) in lines(reader, "base-logins").into_iter().enumerate() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [host, user, password] => logins.push(Login {
+                host: host.to_owned(),
+                user: user.to_owned(),
+                password: password.into(),
+            }),
+            _ => reader.faults.push(Fault::new(format!(
+                "`base-logins`: line {} is not `HOST USER PASSWORD`",
+                at + 1
+            ))),
+        }
+    }
+    logins
+}
+
+/// References, or BuildKit's own form; what kinds there are is the engine's to say.
+fn caches(reader: &mut Reader<'_>, input: &'static str) -> Vec<Cache> {
+    let mut caches = Vec::new();
+    for line in lines(reader, input) {
+        match cache(line) {
+            Ok(cache) => caches.push(cache),
+            Err(clause) => reader.faults.push(Fault::new(format!("`{input}`: {clause}"))),
+        }
+    }
+    caches
+}
+
+fn cache(line: &str) -> Result<Cache, String> {
+    let registry = |reference: &str| Cache {
+        kind: "registry".into(),
+        attributes: BTreeMap::from([("ref".to_owned(), reference.to_owned())]),
+    };
+    if line == "inline" {
+        return Ok(Cache { kind: line.into(), attributes: BTreeMap::new() });
+    }
+    if !line.contains('=') {
+        return Ok(registry(line));
+    }
+    let mut attributes = BTreeMap::new();
+    for part in line.split(',') {
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("\"{}\" is not NAME=VALUE", crate::error::one_line(part, 60)))?;
+        attributes.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+    let kind = attributes.remove("type").ok_or("write `type=registry,ref=...`")?;
+    if kind == "registry" && !attributes.contains_key("ref") {
+        return Err("`type=registry` has no `ref=`".into());
+    }
+    Ok(Cache { kind, attributes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::raw::{Given, Origin};
+    use super::*;
+
+    /// What was read, and every fault.
+    fn typed(input: &'static str, value: &str) -> (Build, Vec<String>) {
+        let given = Given { value: value.into(), origin: Origin::Flag };
+        let values = BTreeMap::from([(input, given)]);
+        let environment = Environment::from([
+            ("TOKEN".to_owned(), "t0k".to_owned()),
+            ("EMPTY".into(), String::new()),
+        ]);
+        let mut reader = Reader::new(&values, Vec::new());
+        let build = read(&mut reader, &environment);
+        (build, reader.faults.into_iter().map(|fault| fault.said).collect())
+    }
+
+    #[test]
+    fn arguments_are_pairs_or_names_of_the_environment() {
+        let (build, faults) = typed("build-args", "VERSION=1.2=3\n\n  TOKEN \nNONE\n=x");
+        assert_eq!(build.args["VERSION"], "1.2=3");
+        assert_eq!(build.args["TOKEN"], "t0k");
+        insta::assert_snapshot!(faults.join("\n"), @"
+        `build-args`: write `NONE=VALUE`, or set NONE in the environment
+        `build-args`: a line begins with `=`: write `NAME=VALUE`
+        ");
+    }
+
+    #[test]
+    fn secrets_are_values_of_the_environment_and_never_shown() {
+        let (build, faults) =
+            typed("build-secrets", "npm=TOKEN\nTOKEN\nb=EMPTY\nc=gh-p_secret!\nd=");
+        assert_eq!(build.secrets["npm"].expose_secret(), "t0k");
+        assert_eq!(build.secrets["TOKEN"].expose_secret(), "t0k");
+        insta::assert_snapshot!(faults.join("\n"), @"
+        `build-secrets`: EMPTY, for `b`, is empty or not set: set it in the step's `env:`
+        `build-secrets`: the value of `c` is no variable's name: write `c=VARIABLE`, and set that variable
+        `build-secrets`: the value of `d` is no variable's name: write `d=VARIABLE`, and set that variable
+        ");
+    }
+
+    #[test]
+    fn caches_are_references_or_the_builders_own_form() {
+        let (build, faults) = typed(
+            "cache-from",
+            "ghcr.io/a/b:cache\ninline\ntype=gha,scope=x\ntype=registry\nref=x\na=b,c",
+        );
+        let told: Vec<_> =
+            build.cache_from.iter().map(|c| format!("{} {:?}", c.kind, c.attributes)).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        registry {"ref": "ghcr.io/a/b:cache"}
+        inline {}
+        gha {"scope": "x"}
+        "#);
+        insta::assert_snapshot!(faults.join("\n"), @r#"
+        `cache-from`: `type=registry` has no `ref=`
+        `cache-from`: write `type=registry,ref=...`
+        `cache-from`: "c" is not NAME=VALUE
+        "#);
+    }
+
+    #[test]
+    fn logins_are_three_words_and_a_bad_line_is_not_shown() {
+        let (build, faults) = typed("base-logins", "docker.io me hunter2\nghcr.io justatoken");
+        assert_eq!((build.logins.len(), build.logins[0].host.as_str()), (1, "docker.io"));
+        assert_eq!(faults, ["`base-logins`: line 2 is not `HOST USER PASSWORD`"]);
+        assert!(!format!("{build:?}").contains("hunter2"));
+    }
+}
