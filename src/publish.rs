@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::aws::FoundRepository;
 use crate::error::{Code, Failure};
 use crate::image::Image;
 use crate::names::{Digest, ImageRef};
 use crate::plan::{ImageName, ImagePlan, Origin, Plan};
 use crate::registry::{Progress, Pushed, Registry};
 use crate::report::{Event, Reporter, Step, figures};
-use crate::survey::{Remotes, source};
+use crate::survey::source::{self, Source};
+use crate::survey::{Facts, Remotes};
 
 /// Every image of the plan, in ECR.
 pub struct Published {
@@ -51,12 +53,16 @@ pub struct PublishedImage {
 /// What ECR or its registry refuses; nothing is under the tag then.
 pub async fn publish(
     plan: &Plan,
-    source: Option<&Image>,
-    uri: Option<&ImageRef>,
+    facts: &Facts,
     remotes: &mut Remotes,
     report: &Reporter,
 ) -> Result<Published, Failure> {
-    let mut published = Published { images: BTreeMap::new(), wrote: false };
+    let mut published = Published { images: BTreeMap::new(), wrote: facts.made.is_some() };
+    let source = match &facts.source {
+        Some(Source::Files(image)) => Some(image),
+        _ => None,
+    };
+    let uri = facts.uri.as_ref();
     for (name, image) in &plan.images {
         let digest = image.origin.digest().ok_or_else(not_made)?;
         let (uri, wrote) = one(image, source, uri, remotes, report).await?;
@@ -74,7 +80,7 @@ async fn one(
     remotes: &mut Remotes,
     report: &Reporter,
 ) -> Result<(ImageRef, bool), Failure> {
-    let uri = if image.create { create(image, remotes).await? } else { known(image, uri)? };
+    let uri = if image.create { create(image, remotes).await?.uri } else { known(image, uri)? };
     let (Origin::Take { .. }, Some(source)) = (&image.origin, source) else {
         return Ok((uri, false));
     };
@@ -89,11 +95,15 @@ async fn one(
     Ok((uri, true))
 }
 
-async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<ImageRef, Failure> {
+/// Creates the plan's repository: from then on it is there for everything that reads.
+///
+/// # Errors
+/// ECR refuses.
+pub async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<FoundRepository, Failure> {
     let found = remotes.aws.create_repository(&image.repository).await?;
     let (registry, _) = source::registry(&remotes.aws, &image.repository).await?;
     remotes.registry = Some(registry);
-    Ok(found.uri)
+    Ok(found)
 }
 
 fn known(image: &ImagePlan, uri: Option<&ImageRef>) -> Result<ImageRef, Failure> {

@@ -120,6 +120,12 @@ impl Halt {
         Self::of(Ending::NotDeployed, vec![failure], now)
     }
 
+    /// What was made and pushed may not be rolled out, for all of these reasons.
+    #[must_use]
+    pub fn all_not_deployed(failures: Vec<Failure>, now: &Now) -> Box<Self> {
+        Self::of(Ending::NotDeployed, failures, now)
+    }
+
     /// Refused by clearance: ECR may have been written to by then.
     #[must_use]
     pub fn at_the_gate(failure: Failure, wrote: bool, now: &Now) -> Box<Self> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::aws::{Aws, RepositoryState};
+use crate::docker::{Engine, EngineImage};
 use crate::error::{Code, Failure, Unseen};
 use crate::http;
 use crate::image::{self, Image};
@@ -13,6 +14,24 @@ use crate::record::Record;
 use crate::registry::{Held, Login, Reference, Registry};
 
 use super::Reads;
+
+/// The image that was given.
+pub enum Source {
+    /// A layout or an archive.
+    Files(Image),
+    /// An image in the Docker Engine.
+    Engine(Box<InEngine>),
+}
+
+/// An image in the Docker Engine.
+pub struct InEngine {
+    /// As it was typed.
+    pub shown: String,
+    /// Where it is.
+    pub engine: Engine,
+    /// What it is.
+    pub image: EngineImage,
+}
 
 /// What was found on the image's side.
 pub struct Shelf {
@@ -27,7 +46,7 @@ pub struct Shelf {
     /// What the commit's tag names.
     pub held: Option<Held>,
     /// The image that was given.
-    pub source: Option<Image>,
+    pub source: Option<Source>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
 }
@@ -51,9 +70,31 @@ pub async fn shelf(
     Ok(shelf)
 }
 
-/// A path is relative to where slipway was started, as every path that is typed.
-async fn opened(_inputs: &Inputs, path: &str) -> Result<Image, Failure> {
-    image::open(path).await
+/// What was typed is a path, relative to where slipway was started, or else an image's name in the
+/// engine.
+async fn opened(inputs: &Inputs, typed: &str) -> Result<Source, Failure> {
+    let no_file = match image::open(typed).await {
+        Err(failure) if failure.code == Code::ImageMissing => failure,
+        opened => return opened.map(Source::Files),
+    };
+    let engine = match Engine::find(&inputs.build.whereabouts).await {
+        Ok(engine) => engine,
+        Err(none) => {
+            let next = no_file.next.clone();
+            let failure = Failure { next: Vec::new(), ..no_file };
+            return Err(Failure { next, ..failure.why(format!("as a name: {}", none.what)) });
+        }
+    };
+    match engine.inspect(typed).await? {
+        Some(image) => {
+            let shown = typed.to_owned();
+            Ok(Source::Engine(Box::new(InEngine { shown, engine, image })))
+        }
+        None => Err(no_file.why(format!(
+            "{}, at {}, has no image of that name",
+            engine.facts.product, engine.shown
+        ))),
+    }
 }
 
 async fn ecr(
