@@ -2,6 +2,7 @@
 //!
 //! Read here, never changed, and never copied. Leans on `names` and `error` alone.
 
+mod ignore;
 mod tree;
 
 pub use tree::{Entry, Kind, Pick, Tree};
