@@ -2,6 +2,14 @@
 //!
 //! Read here, never changed, and never copied. Leans on `names` and `error` alone.
 
+mod follow;
+mod ignore;
+mod pick;
 mod tree;
+mod wrong;
 
-pub use tree::{Entry, Kind, Pick, Tree};
+#[cfg(test)]
+mod tests;
+
+pub use pick::Pick;
+pub use tree::{Entry, Kind, Tree};
