@@ -16,7 +16,7 @@ use crate::error::{Code, Failure, Unseen};
 use crate::github::api::Github;
 use crate::github::context::Context;
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository};
+use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository, Tag};
 use crate::recipe::Recipe;
 use crate::registry::{Held, Registry};
 use bench::Bench;
@@ -225,6 +225,16 @@ pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
         }
     };
     Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), &repository).ok()
+}
+
+/// The tag that a commit's image gets: with `until: push` and one `platform` it is one of several that
+/// `slipway index` joins under the commit's own.
+#[must_use]
+pub fn tag(inputs: &Inputs, commit: &Commit) -> Tag {
+    match &inputs.platforms[..] {
+        [only] if inputs.push_only => commit.tag_for(only),
+        _ => commit.tag(),
+    }
 }
 
 /// Whether this run ships a commit of its own, rather than putting one back or only looking.

@@ -28,6 +28,8 @@ pub const EVENT: &str = "dev.slipway.event";
 pub struct Wanted {
     /// Of this commit.
     pub commit: Commit,
+    /// Under this tag.
+    pub tag: Tag,
     /// In this repository.
     pub repository: Repository,
     /// Its settings, where they were seen.
@@ -55,7 +57,7 @@ impl Wanted {
     /// `web:9f2c1e4`.
     #[must_use]
     pub fn short(&self) -> String {
-        format!("{}:{}", self.repository, self.commit.short())
+        format!("{}:{}", self.repository, short_tag(&self.tag, &self.commit))
     }
 
     /// What to do where a platform is missing.
@@ -87,7 +89,7 @@ impl Wanted {
     pub fn planned(self, needs: Option<Needs>) -> ImagePlan {
         ImagePlan {
             uri: self.found.map(|found| found.uri),
-            tag: self.commit.tag(),
+            tag: self.tag,
             create: self.create,
             origin: self.origin,
             repository: self.repository,
@@ -96,6 +98,12 @@ impl Wanted {
             digests: self.digests,
         }
     }
+}
+
+/// A commit's tag with the commit as people read it: `9f2c1e4-linux-arm64`.
+#[must_use]
+pub fn short_tag(tag: &Tag, commit: &Commit) -> String {
+    tag.as_str().replacen(commit.sha.as_str(), commit.sha.short(), 1)
 }
 
 /// Decides which image serves, or adds why none can.
@@ -126,6 +134,7 @@ pub fn wanted(
     };
     match chosen {
         Ok(Chosen { commit, origin, has, digests }) => Some(Wanted {
+            tag: crate::survey::tag(inputs, &commit),
             commit,
             repository: repository.clone(),
             found,
@@ -165,7 +174,8 @@ fn shipped(
     // Only the tag of a changed tree moves, and only where nobody needs what it names.
     let moves = |held: &Held| {
         commit.dirty
-            && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag()))
+            && found
+                .is_none_or(|f| f.mutability.may_overwrite(&crate::survey::tag(inputs, &commit)))
             && !is_needed(&held.manifest.digest, facts)
     };
     let held = facts.held.as_ref();

@@ -134,7 +134,7 @@ async fn ecr(
             reads.add(1);
             if let Some(commit) = commit {
                 reads.add(1);
-                shelf.held = registry.held(&Reference::Tag(commit.tag())).await?;
+                shelf.held = registry.held(&Reference::Tag(super::tag(inputs, commit))).await?;
             }
             shelf.registry = Some(registry);
         }
