@@ -2,6 +2,7 @@
 //!
 //! Read here, never changed, and never copied. Leans on `names` and `error` alone.
 
+mod dockerfile;
 mod follow;
 mod ignore;
 mod pick;
@@ -11,5 +12,6 @@ mod wrong;
 #[cfg(test)]
 mod tests;
 
+pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
 pub use pick::Pick;
 pub use tree::{Entry, Kind, Tree};
