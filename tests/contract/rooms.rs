@@ -21,7 +21,7 @@ const FLOORS: &[(Within, &[&str])] = &[
         Within::Order,
         &["survey", "plan", "publish", "clear", "deploy", "watch", "settle", "rollback", "ending"],
     ),
-    (Within::Order, &["pipeline", "history"]),
+    (Within::Order, &["pipeline", "history", "index"]),
     (Within::Order, &["cli", "main"]),
 ];
 
