@@ -195,7 +195,10 @@ pub async fn look(
 }
 
 /// Who we are comes first: every other answer depends on it.
-async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Failure> {
+///
+/// # Errors
+/// No identity that AWS knows, or another account than the expected one.
+pub async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Failure> {
     reads.add(1);
     let caller = aws.caller().await?;
     match &inputs.expect_account {

@@ -27,8 +27,10 @@ use crate::names::{Digest, Platform};
 use compress::Workshop;
 use shelf::Shelf;
 
-pub use blob::{Blob, Kind, Pieces};
-pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_config, is_index};
+pub use blob::{Blob, Kind, Opener, Pieces};
+pub use inspect::{
+    Config, Descriptor, Inspected, MANIFESTS, OCI_INDEX, inspect, inspect_config, is_index,
+};
 
 /// An image that can be pushed: everything that has to be in the registry, by digest.
 #[derive(Clone, Debug)]

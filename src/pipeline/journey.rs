@@ -55,6 +55,12 @@ pub struct Now {
 }
 
 impl Now {
+    /// Nobody looked: it is of no account.
+    #[must_use]
+    pub fn unlooked() -> Self {
+        Self::unseen("not looked at")
+    }
+
     /// Nothing is known of it.
     fn unseen(said: &str) -> Self {
         Self { said: said.into(), commit: None }

@@ -4,6 +4,8 @@
 //! No ECR API here, only the registry's wire. Leans on `http`, `image`, `names` and `error`.
 
 mod answer;
+mod copy;
+mod original;
 mod push;
 mod read;
 mod upload;
@@ -22,6 +24,7 @@ use crate::http::{refuse_plaintext, retry::Patience};
 use crate::image::{Blob, Configured, Manifest};
 use crate::names::{Digest, Platform, Repository, Tag};
 
+pub use original::Original;
 use wire::Wire;
 
 /// User and password for the registry; for ECR `AWS` and the authorization token.
@@ -176,6 +179,12 @@ impl Registry {
     #[must_use]
     pub fn paced(&self, pace: Pace) -> Self {
         Self { wire: Arc::new(self.wire.paced(pace)) }
+    }
+
+    /// Another repository of the same registry, with the same login.
+    #[must_use]
+    pub fn beside(&self, repository: &Repository) -> Self {
+        Self { wire: Arc::new(self.wire.beside(repository.clone())) }
     }
 }
 

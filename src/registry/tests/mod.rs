@@ -1,6 +1,8 @@
 //! Pushes against a small registry that fails as ECR does, and against the real one.
 
+mod copying;
 mod faults;
+mod originals;
 mod real;
 mod server;
 
