@@ -1,6 +1,8 @@
 //! Puts every image of a plan into ECR, before the first write to a cluster. Idempotent: what is
 //! there is left alone.
 
+mod engine;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -13,6 +15,8 @@ use crate::registry::{Progress, Pushed, Registry};
 use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::source::{self, Source};
 use crate::survey::{Facts, Remotes};
+
+pub use engine::out_of_engine;
 
 /// Every image of the plan, in ECR.
 pub struct Published {

@@ -10,6 +10,7 @@ mod compress;
 mod gather;
 mod gzip;
 mod inspect;
+mod joined;
 mod layout;
 mod shelf;
 mod wrong;
@@ -31,6 +32,7 @@ pub use blob::{Blob, Kind, Opener, Pieces};
 pub use inspect::{
     Config, Descriptor, Inspected, MANIFESTS, OCI_INDEX, inspect, inspect_config, is_index,
 };
+pub use joined::{Entry, joined};
 
 /// An image that can be pushed: everything that has to be in the registry, by digest.
 #[derive(Clone, Debug)]
