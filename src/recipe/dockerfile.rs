@@ -176,6 +176,13 @@ impl Dockerfile {
             .collect()
     }
 
+    /// Every instruction: its line, its word and the words after its flags, without their quotes.
+    pub(super) fn said(&self) -> Vec<(usize, &str, Vec<String>)> {
+        let steps = self.globals.iter().chain(self.stages.iter().flat_map(|stage| &stage.steps));
+        let own = steps.filter(|step| !step.flags.iter().any(|flag| flag.starts_with("--from=")));
+        own.map(|step| (step.line, step.word.as_str(), words_of(&step.rest))).collect()
+    }
+
     /// Those of the given arguments that nobody would read. None of a frontend's own syntax is told.
     #[must_use]
     pub fn unread<'a>(&self, given: &'a Args) -> Vec<&'a str> {
@@ -221,6 +228,15 @@ fn staged(instructions: Vec<Instruction>) -> (Vec<Instruction>, Vec<Stage>) {
         }
     }
     (globals, stages)
+}
+
+/// Words as a shell divides them, without their quotes; a JSON list is its strings.
+pub(super) fn words_of(text: &str) -> Vec<String> {
+    if let Ok(list) = serde_json::from_str(text) {
+        return list;
+    }
+    let bare = |word: String| word.chars().filter(|c| !matches!(c, '"' | '\'')).collect();
+    lines::words(text).into_iter().map(bare).collect()
 }
 
 /// The name in `NAME` or `NAME=value`.

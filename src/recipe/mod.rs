@@ -5,6 +5,7 @@
 mod dockerfile;
 mod follow;
 mod ignore;
+mod leaks;
 mod pick;
 mod tree;
 mod wrong;
@@ -13,5 +14,6 @@ mod wrong;
 mod tests;
 
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
+pub use leaks::{Leak, leaks, leaks_in_config, refusal};
 pub use pick::Pick;
 pub use tree::{Entry, Kind, Tree};
