@@ -118,7 +118,8 @@ fn is_what_was_asked_for(
 
 /// What the image itself would tell everybody who may pull it.
 fn config_leaks(inputs: &Inputs, image: &EngineImage, report: &Reporter) -> Result<(), Failure> {
-    let leaks = recipe::leaks_in_config(&image.env, &image.history, &image.labels);
+    let history: Vec<_> = image.history.iter().map(|made| made.by.clone()).collect();
+    let leaks = recipe::leaks_in_config(&image.env, &history, &image.labels);
     let Some(failure) = leak(&leaks, "is in the image for all who may pull it") else {
         return Ok(());
     };

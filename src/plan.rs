@@ -102,7 +102,7 @@ pub enum Origin {
         /// As it was typed.
         shown: String,
         /// The engine's own name of it.
-        id: String,
+        id: Digest,
         /// Its bytes there.
         size: u64,
     },

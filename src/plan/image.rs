@@ -225,7 +225,7 @@ fn is_same(source: &Source, held: &Held) -> bool {
     match source {
         Source::Files(image) => image.root.digest == held.manifest.digest,
         Source::Engine(given) => {
-            let is = |digest: &Digest| digest.as_str() == given.image.id;
+            let is = |digest: &Digest| *digest == given.image.id;
             is(&held.manifest.digest)
                 || matches!(&held.configs[..], [only] if is(&only.digest) || is(&only.manifest))
         }

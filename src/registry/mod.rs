@@ -175,6 +175,18 @@ impl Registry {
         Ok(Self { wire: Arc::new(wire) })
     }
 
+    /// Where it listens: `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.wire.at.host.clone()
+    }
+
+    /// `host/repository:tag`, as others would push there.
+    #[must_use]
+    pub fn name_of(&self, tag: &Tag) -> String {
+        format!("{}/{}:{tag}", self.wire.at.host, self.wire.at.repository)
+    }
+
     /// With other patience.
     #[must_use]
     pub fn paced(&self, pace: Pace) -> Self {
