@@ -11,7 +11,10 @@ mod gather;
 mod gzip;
 mod inspect;
 mod layout;
+mod presses;
+mod saved;
 mod shelf;
+mod streamed;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -29,6 +32,8 @@ use shelf::Shelf;
 
 pub use blob::{Blob, Kind, Pieces};
 pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_config, is_index};
+pub use saved::{Found, Reading, SaveStream, Saved};
+pub use streamed::{Broken, Sealed, Streamed};
 
 /// An image that can be pushed: everything that has to be in the registry, by digest.
 #[derive(Clone, Debug)]
