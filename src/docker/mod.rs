@@ -3,15 +3,20 @@
 //! [`Engine::find`] looks where Docker's own client does. Nothing here knows of registries or archives beyond
 //! what the engine is told and says. Leans on bollard, and for BuildKit on its own protocol.
 
+pub mod classic;
 mod dial;
 mod engine;
+mod images;
 mod order;
 mod place;
+mod push;
 
 pub use dial::Place;
 pub use engine::{Builder, Engine, Facts, Store};
+pub use images::{EngineImage, Made};
 pub use order::{Built, Cache, Heard, Listener, Login, Order, StepState};
 pub use place::Whereabouts;
+pub use push::Pushing;
 
 /// Looks for an engine where `DOCKER_HOST` or Docker's default says, and tells what was found.
 pub async fn look(host: Option<&str>) -> String {

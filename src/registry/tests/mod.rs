@@ -2,9 +2,11 @@
 
 mod copying;
 mod faults;
+mod forms;
 mod originals;
 mod real;
 mod server;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
