@@ -13,7 +13,7 @@ use crate::image::Image;
 use crate::names::{Commit, Digest, ImageRef, Platform, Repository};
 use crate::pipeline::journey::{Halt, Journey, Now, outcome};
 use crate::plan::{image, rows};
-use crate::registry::{Held, Progress, Registry};
+use crate::registry::{Held, Progress, Reference, Registry};
 use crate::report::{Event, Outcome, Step, figures};
 use crate::survey::platforms::list;
 use crate::survey::source::{self, Shelf};
@@ -84,16 +84,19 @@ async fn look(journey: &Journey<'_>) -> Result<Facts, Box<Halt>> {
     let unseen = |failure: Failure| Halt::unseen(inputs, failure);
     let reads = Reads::default();
     let caller = survey::caller(inputs, &aws, &reads).await.map_err(unseen)?;
-    let shelf = source::shelf(inputs, Some(&commit), &aws, &reads).await.map_err(unseen)?;
-    let Shelf { repository, uri, missing, registry, held, unseen: dim, .. } = shelf;
+    // No commit is said: the tag of one platform is not what is looked for, whatever `until` says.
+    let shelf = source::shelf(inputs, None, &aws, &reads).await.map_err(unseen)?;
+    let Shelf { repository, uri, missing, registry, unseen: dim, .. } = shelf;
     let (Some((repository, state)), Some(uri), Some(registry)) = (repository, uri, registry) else {
         return Err(Halt::refused(missing.into_iter().collect(), &Now::unlooked()));
     };
     dim.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     let platforms = expected(&inputs.platforms);
-    reads.add(platforms.len());
+    reads.add(platforms.len() + 1);
     let reading = platforms.iter().map(|platform| part::read(&registry, &commit, platform));
-    let found = futures_util::future::try_join_all(reading).await.map_err(unseen)?;
+    let reading = futures_util::future::try_join_all(reading);
+    let own = Reference::Tag(commit.tag());
+    let (held, found) = tokio::try_join!(registry.held(&own), reading).map_err(unseen)?;
     journey.report.say(Event::Surveyed { took: begun.elapsed(), reads: reads.count() });
     let is_immutable = match &state {
         RepositoryState::Found(found) => !found.mutability.may_overwrite(&commit.tag()),
@@ -126,13 +129,9 @@ fn decide(
         Some(held) => join::contradictions_within(&facts.commit, &held.configs),
         None => join::contradictions(&facts.commit, &parts),
     };
-    for failure in labels {
-        if inputs.allows(failure.code) {
-            journey.warn(Failure { next: vec!["nothing: it is allowed".into()], ..failure }, false);
-        } else {
-            refusals.push(failure);
-        }
-    }
+    let (allowed, contradicting): (Vec<_>, Vec<_>) =
+        labels.into_iter().partition(|failure| inputs.allows(failure.code));
+    refusals.extend(contradicting);
     let joined = join::joined(&facts.commit, &parts);
     let held = facts.held.as_ref().map(|held| &held.manifest.digest);
     if refusals.is_empty()
@@ -143,6 +142,9 @@ fn decide(
     }
     let is_there = kept.is_some() || held == Some(&joined.root.digest);
     say_rows(journey, facts, &parts, is_there, &refusals);
+    for failure in allowed {
+        journey.warn(Failure { next: vec!["nothing: it is allowed".into()], ..failure }, false);
+    }
     match (refusals.is_empty(), held) {
         (false, _) => Err(Halt::refused(refusals, &Now::unlooked())),
         (true, Some(held)) if is_there => Ok(Wanted::There(held.clone())),

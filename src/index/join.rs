@@ -105,13 +105,20 @@ pub(super) fn missing(facts: &Facts, platforms: &[Platform], is_usual: bool) -> 
     if is_usual {
         failure.why.push(format!("`platform` is empty: {} are expected", list(platforms)));
     }
-    let jobs: Vec<_> = absent.iter().map(|platform| format!("`platform: {platform}`")).collect();
-    let run =
-        format!("run the job that pushes it: `until: push`, {}", jobs.join(", and another, "));
+    if held.is_some() {
+        // Whatever the jobs push now, the tag stays what it is.
+        return failure.next(AS_IT_IS);
+    }
+    let run = match absent.as_slice() {
+        [one] => format!("run the job that pushes it, with `until: push` and `platform: {one}`"),
+        all => {
+            format!("run the jobs that push them, with `until: push` and `platform` {}", list(all))
+        }
+    };
     let only: Vec<_> = there.iter().map(|part| part.platform.to_string()).collect();
     match only.as_slice() {
         [] => failure.next(run),
-        _ => failure.next(format!("{run}; or here `platform: {}`", only.join(","))),
+        _ => failure.next(format!("{run}; or say `platform: {}` here", only.join(","))),
     }
 }
 
@@ -136,6 +143,9 @@ const AS_IT_IS: &str = "leave `index` out to ship the one in ECR, or ship a new 
 pub(super) fn raced(mut failure: Failure) -> Failure {
     if failure.code == Code::ImageConflict && failure.what.starts_with("immutable") {
         failure.next = vec![AS_IT_IS.into()];
+    }
+    if failure.next.is_empty() {
+        failure.next = vec!["run it again: it says so if a part is gone since it was read".into()];
     }
     failure
 }
