@@ -7,6 +7,7 @@ mod follow;
 mod ignore;
 mod leaks;
 mod pick;
+mod stream;
 mod tree;
 mod wrong;
 
@@ -16,4 +17,5 @@ mod tests;
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
 pub use leaks::{Leak, leaks, leaks_in_config, refusal};
 pub use pick::Pick;
+pub use stream::{Sending, sending};
 pub use tree::{Entry, Kind, Tree};
