@@ -5,6 +5,7 @@
 mod dockerfile;
 mod follow;
 mod ignore;
+mod label;
 mod leaks;
 mod pick;
 mod stream;
@@ -15,6 +16,7 @@ mod wrong;
 mod tests;
 
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
+pub use label::Recipe;
 pub use leaks::{Leak, leaks, leaks_in_config, refusal};
 pub use pick::Pick;
 pub use stream::{Sending, sending};
