@@ -26,7 +26,7 @@ pub use reach::{Base, Runs, Secret, Wish};
 #[derive(Clone, Debug)]
 pub struct Dockerfile {
     path: PathBuf,
-    text: String,
+    bytes: Vec<u8>,
     digest: String,
     syntax: Option<String>,
     escape: char,
@@ -88,11 +88,12 @@ impl Dockerfile {
         }
         let bytes = read.map_err(|error| unreadable(&path, &error))?;
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
-        Self::parsed(path, digest, String::from_utf8_lossy(&bytes).into_owned())
+        Self::parsed(path, digest, bytes)
     }
 
-    fn parsed(path: PathBuf, digest: String, text: String) -> Result<Self, Failure> {
+    fn parsed(path: PathBuf, digest: String, bytes: Vec<u8>) -> Result<Self, Failure> {
         let shown = path.display().to_string();
+        let text = String::from_utf8_lossy(&bytes);
         if text.trim().is_empty() {
             return Err(broken(format!("`{shown}` is empty"))
                 .why("it has no line with anything on it")
@@ -116,7 +117,7 @@ impl Dockerfile {
                 .why("a Dockerfile begins with the image that it builds on")
                 .next(FIRST));
         }
-        Ok(Self { path, text, digest, syntax, escape: read.escape, globals, stages })
+        Ok(Self { path, digest, syntax, escape: read.escape, globals, stages, bytes })
     }
 
     /// The file that was read.
@@ -131,10 +132,10 @@ impl Dockerfile {
         &self.digest
     }
 
-    /// Its text, of which what was no UTF-8 is lost.
+    /// Its bytes, as they were read.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Its stages in order.

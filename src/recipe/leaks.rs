@@ -190,7 +190,7 @@ fn in_text(path: &str, bytes: &[u8], scanner: &Scanner) -> Vec<Leak> {
 fn in_dockerfile(dockerfile: &Dockerfile, found: &[Leak]) -> Vec<Leak> {
     let path = dockerfile.path().file_name().unwrap_or_default().to_string_lossy();
     let scanner = Scanner::new();
-    let seen = scanner.scan(dockerfile.text().as_bytes()).into_iter();
+    let seen = scanner.scan(dockerfile.bytes()).into_iter();
     let mut leaks: Vec<_> = seen.map(|(line, what)| Leak::new(&*path, Some(line), what)).collect();
     for (line, word, words) in dockerfile.said() {
         match word {

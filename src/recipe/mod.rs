@@ -5,8 +5,10 @@
 mod dockerfile;
 mod follow;
 mod ignore;
+mod label;
 mod leaks;
 mod pick;
+mod stream;
 mod tree;
 mod wrong;
 
@@ -14,6 +16,8 @@ mod wrong;
 mod tests;
 
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
+pub use label::Recipe;
 pub use leaks::{Leak, leaks, leaks_in_config, refusal};
 pub use pick::Pick;
+pub use stream::{Sending, sending};
 pub use tree::{Entry, Kind, Tree};

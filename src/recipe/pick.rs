@@ -24,7 +24,7 @@ pub struct Pick {
 }
 
 /// The file whose lines count, beside the Dockerfile or in the context.
-const NAME: &str = ".dockerignore";
+pub(super) const NAME: &str = ".dockerignore";
 
 impl Pick {
     /// What a build sends: all but what the `.dockerignore` says. The one beside the Dockerfile,

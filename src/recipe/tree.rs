@@ -68,6 +68,13 @@ impl Tree {
         self.root.join(entry)
     }
 
+    /// A file's path from the root, if it is below it once links are followed.
+    #[must_use]
+    pub fn inside(&self, file: &Path) -> Option<String> {
+        let (root, file) = (self.root.canonicalize().ok()?, file.canonicalize().ok()?);
+        file.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+    }
+
     /// Opens a file that `walk` handed out; one that became a link or a pipe since is not opened.
     ///
     /// # Errors

@@ -48,6 +48,12 @@ pub(super) fn changed(path: &str, said: u64) -> Failure {
         .next("let nothing else write in the build context meanwhile, and run it again")
 }
 
+pub(super) fn no_thread(error: &io::Error) -> Failure {
+    context("the build context cannot be read: no thread can be had".into())
+        .why(error.to_string())
+        .next("run it where fewer processes run")
+}
+
 pub(super) fn no_utf8(path: &str) -> Failure {
     context(format!("`{path}` in the build context cannot be sent to a builder"))
         .why("its name is no UTF-8, and the builder's protocol has no other names")
