@@ -3,6 +3,7 @@
 //! It builds nothing and takes nothing from the engine; it only makes the refusal of a commit without
 //! an image say what is there. Leans on bollard.
 
+mod buildkit;
 mod dial;
 mod order;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 
+pub use buildkit::{build, platforms};
 pub use dial::Place;
 pub use order::{Built, Cache, Heard, Listener, Login, Order, StepState};
 
@@ -36,6 +38,9 @@ pub async fn look(host: Option<&str>) -> String {
         _ => format!("no Docker Engine answers at {host}"),
     }
 }
+
+#[cfg(test)]
+mod building;
 
 #[cfg(test)]
 mod tests {
