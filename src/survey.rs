@@ -174,7 +174,7 @@ pub async fn look(
         bench = Some(bench::look(inputs).await);
     } else if builds {
         // A job that only deploys may have no Dockerfile: then nothing is compared.
-        recipe = bench::materials(inputs, false).await.ok().map(|materials| materials.recipe);
+        recipe = bench::materials(inputs).await.ok().map(|materials| materials.recipe);
     }
     let facts = Facts {
         commit,

@@ -246,39 +246,13 @@ fn emulation(
 
 /// What seems to be a secret: warned of, or refused.
 fn leaks(inputs: &Inputs, leaks: &[Leak], draft: &mut Draft) {
-    let Some(failure) = leak(leaks, "would leave with the build context") else { return };
-    let ignore = leaks.iter().any(|leak| leak.line.is_none());
-    let next = match ignore {
-        true => "name them in `.dockerignore`, and give steps what they need by `build-secrets`",
-        false => "take them out, and give steps what they need by `build-secrets`",
-    };
-    let failure = failure.next(next);
+    if leaks.is_empty() {
+        return;
+    }
+    let failure = crate::recipe::refusal(leaks);
     if inputs.build.forbid_secrets {
         draft.refusals.push(failure);
     } else {
         draft.warnings.push((failure, false));
     }
-}
-
-/// Files with lines that are told of one failure.
-const TOLD: usize = 5;
-
-/// One block for all of them, without the values.
-#[must_use]
-pub fn leak(leaks: &[Leak], verb: &str) -> Option<Failure> {
-    let first = leaks.first()?;
-    let what = match leaks.len() {
-        1 => format!("{} {verb}", first.what),
-        n => format!("{n} things that seem secret {verb}"),
-    };
-    let mut failure = Failure::new(Code::BuildSecret, what);
-    let place = |leak: &Leak| match leak.line {
-        Some(line) => format!("`{}` line {line}: {}", leak.file, leak.what),
-        None => format!("`{}`: {}", leak.file, leak.what),
-    };
-    failure.why = leaks.iter().take(TOLD).map(place).collect();
-    if leaks.len() > TOLD {
-        failure.why.push(format!("and {} more", leaks.len() - TOLD));
-    }
-    Some(failure)
 }

@@ -3,6 +3,7 @@
 //! `lines` reads instructions, `words` fills in variables, `reach` follows what a target needs. The
 //! builder has the last word: what it alone can know is not guessed at.
 
+mod copied;
 mod lines;
 mod reach;
 #[cfg(test)]

@@ -184,6 +184,13 @@ impl Dockerfile {
         Ok(found)
     }
 
+    /// Every instruction on the way to a target.
+    pub(super) fn steps_to(&self, wish: Wish<'_>) -> Result<Vec<Instruction>, Failure> {
+        let values = self.values(wish);
+        let reached = self.reached(wish.target, &values)?;
+        Ok(reached.into_iter().flat_map(|at| self.steps(at, &values)).collect())
+    }
+
     /// The places of the stages that a target needs.
     fn reached(&self, target: Option<&str>, values: &Values) -> Result<BTreeSet<usize>, Failure> {
         let mut left = vec![self.target(target)?];
