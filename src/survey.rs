@@ -147,7 +147,7 @@ pub async fn look(
 ) -> Result<(Facts, Remotes), Failure> {
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
-    let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
+    let shelf = source::shelf(inputs, commit.as_ref(), (&aws, &caller.account), &reads);
     let place = place::look(inputs, commit.as_ref(), &aws, &caller, github, &reads);
     let (mut shelf, place) = tokio::try_join!(shelf, place)?;
     let mut unseen = std::mem::take(&mut shelf.unseen);

@@ -65,7 +65,7 @@ async fn made(
             let images = std::slice::from_ref(&given.image);
             out((&given.engine, images), image, commit, remotes, journey.report).await
         }
-        Origin::Reuse(_) | Origin::Take { .. } => Err(lost()),
+        Origin::Reuse(_) | Origin::Take { .. } | Origin::Copy { .. } => Err(lost()),
     }
 }
 

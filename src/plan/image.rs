@@ -49,7 +49,9 @@ impl Wanted {
     #[must_use]
     pub fn quoted(&self) -> String {
         match &self.origin {
-            Origin::Take { shown, .. } | Origin::Engine { shown, .. } => format!("`{shown}`"),
+            Origin::Take { shown, .. }
+            | Origin::Engine { shown, .. }
+            | Origin::Copy { shown, .. } => format!("`{shown}`"),
             Origin::Reuse(_) | Origin::Build(_) => format!("`{}`", self.short()),
         }
     }
@@ -78,7 +80,7 @@ impl Wanted {
                     "leave out `image`, or docker build --platform {platforms} -t {shown} ."
                 )]
             }
-            Origin::Reuse(_) | Origin::Build(_) => {
+            Origin::Reuse(_) | Origin::Copy { .. } | Origin::Build(_) => {
                 vec![format!("ship a new commit whose image is built for {platforms}")]
             }
         }
@@ -209,6 +211,7 @@ fn shown(source: &Source) -> &str {
     match source {
         Source::Files(image) => &image.shown,
         Source::Engine(given) => &given.shown,
+        Source::Ecr(original) => &original.shown,
     }
 }
 
@@ -217,6 +220,7 @@ fn given_digest(source: &Source) -> Option<&Digest> {
     match source {
         Source::Files(image) => Some(&image.root.digest),
         Source::Engine(_) => None,
+        Source::Ecr(original) => Some(&original.held.manifest.digest),
     }
 }
 
@@ -224,6 +228,7 @@ fn given_digest(source: &Source) -> Option<&Digest> {
 fn is_same(source: &Source, held: &Held) -> bool {
     match source {
         Source::Files(image) => image.root.digest == held.manifest.digest,
+        Source::Ecr(original) => original.held.manifest.digest == held.manifest.digest,
         Source::Engine(given) => {
             let is = |digest: &Digest| *digest == given.image.id;
             is(&held.manifest.digest)
@@ -235,6 +240,11 @@ fn is_same(source: &Source, held: &Held) -> bool {
 fn given(commit: Commit, source: &Source) -> Chosen {
     match source {
         Source::Files(image) => take(commit, image),
+        Source::Ecr(original) => {
+            let digest = original.held.manifest.digest.clone();
+            let origin = Origin::Copy { shown: original.shown.clone(), digest };
+            Chosen { origin, ..reuse(commit, &original.held) }
+        }
         Source::Engine(given) => {
             let InEngine { shown, image, .. } = &**given;
             let (id, size) = (image.id.clone(), image.size);

@@ -85,6 +85,9 @@ fn image(wanted: &Wanted) -> String {
                 figures::size(*size)
             )
         }
+        Origin::Copy { shown, digest } => {
+            format!("{name} is not in ECR: {create}copy `{shown}`, {}", digest.short())
+        }
         Origin::Engine { shown, size, .. } => {
             format!(
                 "{name} is not in ECR: {create}push `{shown}` of the engine, {}",
