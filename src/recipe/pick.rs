@@ -28,7 +28,7 @@ pub(super) const NAME: &str = ".dockerignore";
 
 impl Pick {
     /// What a build sends: all but what the `.dockerignore` says. The one beside the Dockerfile,
-    /// `Dockerfile.dockerignore`, wins over that of the context unless it is empty.
+    /// `Dockerfile.dockerignore`, wins over that of the context, even if it is empty.
     ///
     /// # Errors
     /// It cannot be read, or has a line that Docker would refuse.
@@ -38,7 +38,6 @@ impl Pick {
         for path in [PathBuf::from(beside), context.join(NAME)] {
             let shown = path.display().to_string();
             let text = match fs::read(&path) {
-                Ok(text) if text.is_empty() => continue,
                 Ok(text) => text,
                 Err(error) if absent(error.kind()) => continue,
                 Err(error) => return Err(wrong::ignore_file(&shown, &error)),

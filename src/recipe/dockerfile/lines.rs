@@ -50,7 +50,7 @@ pub(super) fn read(text: &str) -> Result<Text, Broken> {
                 let line = if chomp { line.trim_start_matches('\t') } else { line };
                 line == name
             };
-            let Some(length) = lines[at..].iter().position(|line| ends(line)) else {
+            let Some(length) = lines[at..].iter().position(ends) else {
                 return Err((begin + 1, format!("its heredoc `{name}` does not end")));
             };
             instruction.heredocs.push((at + 1, at + length));

@@ -69,11 +69,13 @@ pub(super) fn class(left: &mut Chars<'_>, deep: bool) -> Result<Class, String> {
             return Ok(found);
         }
         first = false;
-        if deep && low == '[' && left.as_str().starts_with(':') {
-            if let Some(named) = named(left)? {
-                found.ranges.extend(named);
-                continue;
-            }
+        if deep
+            && low == '['
+            && left.as_str().starts_with(':')
+            && let Some(named) = named(left)?
+        {
+            found.ranges.extend(named);
+            continue;
         }
         let low = one(low, left, deep)?;
         let dash = left.as_str().starts_with('-') && !left.as_str().starts_with("-]");

@@ -3,7 +3,7 @@
 use super::named::{is_real, is_secret_name};
 
 /// What a file's name makes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Named {
     /// It is one whatever is in it.
     Whole(&'static str),

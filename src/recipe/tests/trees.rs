@@ -174,7 +174,7 @@ fn what_may_not_be_read_is_told_with_the_way_out() {
     why:  Permission denied (os error 13)
     next: add `private/key` to .dockerignore, or let this user read it: chmod -R u+rX private/key
     ");
-    std::fs::set_permissions(ground.at("private"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(ground.at("private"), std::fs::Permissions::from_mode(0o000)).unwrap();
     let walked = ground.tree().walk(&Pick::default(), &mut |_| true);
     // Root may read everything, so a machine that tests as root sees the other half.
     match std::fs::read_dir(ground.at("private")) {
@@ -229,7 +229,7 @@ fn the_ignore_file_beside_the_dockerfile_wins() {
     let of = |file: &str| Pick::of(ground.root(), &ground.at(file)).unwrap().exclude;
     assert_eq!(of("Dockerfile"), ["out", "!out/keep"]);
     assert_eq!(of("app/Dockerfile"), ["*", "!app"]);
-    assert_eq!(of("app/Empty"), ["out", "!out/keep"], "an empty one says nothing");
+    assert!(of("app/Empty").is_empty(), "an empty one says that all is sent");
     let bare = Ground::with(&["Dockerfile"]);
     assert_eq!(Pick::of(bare.root(), &bare.at("Dockerfile")).unwrap(), Pick::default());
 }
