@@ -208,7 +208,7 @@ impl<'a> Steps<'a> {
             self.is_cached = true;
         }
         // Its own notes: the images and containers between the steps.
-        let own = [" ---> ", "Removing intermediate container ", "Successfully "];
+        let own = [" --->", "Removing intermediate container ", "Successfully "];
         let Some((number, ..)) = self.step else { return };
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
@@ -260,9 +260,11 @@ impl<'a> Steps<'a> {
                 .next("correct the Dockerfile");
         };
         if is_base {
-            return Failure::new(Code::BuildBase, format!("the base image is not there: `{text}`"))
+            return Failure::new(Code::BuildBase, format!("the base image did not come: `{text}`"))
                 .why(said)
-                .next("see that the name is right, and that `registry-logins` may read it");
+                .next(
+                    "see that the name is right, and give a login for its registry if it needs one",
+                );
         }
         let failure = Failure::new(Code::BuildStep, format!("step {at} failed: `{text}`"));
         let from = self.last.len().saturating_sub(TOLD);

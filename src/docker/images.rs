@@ -57,11 +57,12 @@ impl Engine {
             return Ok(None);
         }
         let api = self.api()?;
-        let (image, history) = match tokio::join!(api.inspect_image(name), api.image_history(name))
-        {
-            (Ok(image), Ok(history)) => (image, history),
-            (Err(error), _) | (_, Err(error)) if status(&error) == Some(404) => return Ok(None),
-            (Err(error), _) | (_, Err(error)) => {
+        let (image, history) = tokio::join!(api.inspect_image(name), api.image_history(name));
+        let both = image.and_then(|image| Ok((image, history?)));
+        let (image, history) = match both {
+            Ok(both) => both,
+            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) => {
                 return Err(self.failed(&format!("`{name}` could not be looked at"), &error));
             }
         };

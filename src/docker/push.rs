@@ -137,7 +137,8 @@ fn heard(error: &Error) -> (Said, String) {
     let words = match error {
         Error::DockerResponseServerError { message, .. } => message.clone(),
         Error::DockerStreamError { error } => error.clone(),
-        other => causes(other),
+        // The engine itself went away: the next attempt finds it, or does not.
+        other => return (Said::Cut, causes(other)),
     };
     let low = words.to_ascii_lowercase();
     let has = |any: &[&str]| any.iter().any(|word| low.contains(word));
