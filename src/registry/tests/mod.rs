@@ -5,6 +5,7 @@ mod faults;
 mod originals;
 mod real;
 mod server;
+mod testbed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
