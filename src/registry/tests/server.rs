@@ -50,6 +50,7 @@ pub(super) struct State {
     /// "METHOD /path", in order.
     pub(super) log: Vec<String>,
     sessions: HashMap<String, Option<Vec<u8>>>,
+    begun: usize,
     /// Method, part of the path, what goes wrong, how often.
     faults: Vec<(&'static str, String, Fault, usize)>,
 }
@@ -232,7 +233,9 @@ impl State {
             self.blobs.insert(mount.clone(), bytes);
             return (201, vec![("Docker-Content-Digest".into(), mount.clone())], vec![]);
         }
-        let id = format!("s{}", self.sessions.len());
+        // Sessions end: how many there are is no name for the next one.
+        self.begun += 1;
+        let id = format!("s{}", self.begun);
         self.sessions.insert(id.clone(), None);
         (
             202,
