@@ -207,7 +207,9 @@ impl Work<'_> {
         let begun = Variables::new();
         if base == "scratch" {
             self.say(" ---> \n");
-            return Ok(Root { comment: "", ..Root::scratch(native).begun(begun) });
+            let mut root = Root::scratch(native).begun(begun);
+            root.comment = "";
+            return Ok(root);
         }
         let known = named(&stages[..at], base).map(|at| roots[at].clone());
         let known = known.or_else(|| {
