@@ -9,7 +9,7 @@ use crate::docker::{Engine, EngineImage, Heard, Login, Order, StepState, Store};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
-use crate::plan::build::{Building, leak};
+use crate::plan::build::Building;
 use crate::plan::image::{EVENT, RECIPE, REVISION};
 use crate::recipe;
 use crate::report::{Event, Reporter, Source, Step, figures};
@@ -118,12 +118,15 @@ fn is_what_was_asked_for(
 
 /// What the image itself would tell everybody who may pull it.
 fn config_leaks(inputs: &Inputs, image: &EngineImage, report: &Reporter) -> Result<(), Failure> {
-    let leaks = recipe::leaks_in_config(&image.env, &image.history, &image.labels);
-    let Some(failure) = leak(&leaks, "is in the image for all who may pull it") else {
+    let history: Vec<_> = image.history.iter().map(|made| made.by.clone()).collect();
+    let leaks = recipe::leaks_in_config(&image.env, &history, &image.labels);
+    if leaks.is_empty() {
         return Ok(());
-    };
-    let failure =
-        failure.next("give steps what they need by `build-secrets`, and pods by a Secret");
+    }
+    let mut failure = recipe::refusal(&leaks);
+    failure.what = "a secret is in the image, for all who may pull it".into();
+    failure.next =
+        vec!["give steps what they need by `build-secrets`, and pods by a Secret".into()];
     if inputs.build.forbid_secrets {
         return Err(failure);
     }

@@ -23,7 +23,7 @@ use crate::pipeline::journey::{self, Journey};
 use crate::plan::Run;
 use crate::record::Mark;
 use crate::report::{Event, Outcome, Reporter};
-use crate::{guard, history, pipeline, survey};
+use crate::{guard, history, index, pipeline, survey};
 use voice::Voice;
 
 /// Does what was asked, and returns the exit code.
@@ -175,6 +175,7 @@ async fn travel(
     match inputs.command {
         Command::Status => history::status(&journey).await,
         Command::History => history::history(&journey).await,
+        Command::Index => index::index(&journey).await,
         _ if inputs.identity.is_none() => pipeline::blind::plan(&journey).await,
         Command::Plan => pipeline::run(&journey).await,
         _ => {

@@ -190,7 +190,10 @@ fn fill(
         (reader.name("cluster"), reader.name("namespace"), reader.name("workload"));
     let container = reader.name("container");
     let target = match (cluster, namespace, workload) {
-        (Some(cluster), Some(namespace), Some(workload)) if !push_only => {
+        // An index is ECR's affair alone.
+        (Some(cluster), Some(namespace), Some(workload))
+            if !push_only && command != Command::Index =>
+        {
             Some(Target { cluster, namespace, workload, container })
         }
         _ => None,

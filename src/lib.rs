@@ -17,6 +17,7 @@ pub mod guard;
 pub mod history;
 pub mod http;
 pub mod image;
+pub mod index;
 pub mod inputs;
 pub mod names;
 pub mod pipeline;

@@ -3,6 +3,7 @@
 //! Nothing after `inputs` takes a plain string for a commit, tag, digest, reference, platform or
 //! workload. No I/O here, and nothing of the other rooms.
 
+mod ecr;
 mod nearest;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use ecr::EcrRef;
 pub use nearest::nearest;
 pub use typed::CommitPrefix;
 use typed::{DIRTY, undirtied};
@@ -107,6 +109,13 @@ impl Commit {
     pub fn tag(&self) -> Tag {
         let dirty = if self.dirty { DIRTY } else { "" };
         Tag(format!("{}{dirty}", self.sha))
+    }
+
+    /// The tag of this commit's image for one platform, until an index joins them:
+    /// `COMMIT-linux-arm64`, `COMMIT-linux-arm-v7`.
+    #[must_use]
+    pub fn tag_for(&self, platform: &Platform) -> Tag {
+        Tag(format!("{}-{}", self.tag(), platform.to_string().replace('/', "-")))
     }
 
     /// Seven digits, with `-dirty` where the tree differs.

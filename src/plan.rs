@@ -97,12 +97,19 @@ pub enum Origin {
         /// Its bytes.
         size: u64,
     },
+    /// It is in ECR under another name, and gets this one too.
+    Copy {
+        /// As it was typed.
+        shown: String,
+        /// What its digest is, and stays.
+        digest: Digest,
+    },
     /// It is taken out of the Docker Engine.
     Engine {
         /// As it was typed.
         shown: String,
         /// The engine's own name of it.
-        id: String,
+        id: Digest,
         /// Its bytes there.
         size: u64,
     },
@@ -115,7 +122,9 @@ impl Origin {
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
         match self {
-            Self::Reuse(digest) | Self::Take { digest, .. } => Some(digest),
+            Self::Reuse(digest) | Self::Take { digest, .. } | Self::Copy { digest, .. } => {
+                Some(digest)
+            }
             Self::Engine { .. } | Self::Build(_) => None,
         }
     }

@@ -1,18 +1,21 @@
 //! Puts every image of a plan into ECR, before the first write to a cluster. Idempotent: what is
 //! there is left alone.
 
+mod engine;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::aws::FoundRepository;
 use crate::error::{Code, Failure};
-use crate::image::Image;
 use crate::names::{Digest, ImageRef};
 use crate::plan::{ImageName, ImagePlan, Origin, Plan};
 use crate::registry::{Progress, Pushed, Registry};
 use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::source::{self, Source};
 use crate::survey::{Facts, Remotes};
+
+pub use engine::out_of_engine;
 
 /// Every image of the plan, in ECR.
 pub struct Published {
@@ -58,10 +61,7 @@ pub async fn publish(
     report: &Reporter,
 ) -> Result<Published, Failure> {
     let mut published = Published { images: BTreeMap::new(), wrote: facts.made.is_some() };
-    let source = match &facts.source {
-        Some(Source::Files(image)) => Some(image),
-        _ => None,
-    };
+    let source = facts.source.as_ref();
     let uri = facts.uri.as_ref();
     for (name, image) in &plan.images {
         let digest = image.origin.digest().ok_or_else(not_made)?;
@@ -75,13 +75,13 @@ pub async fn publish(
 
 async fn one(
     image: &ImagePlan,
-    source: Option<&Image>,
+    source: Option<&Source>,
     uri: Option<&ImageRef>,
     remotes: &mut Remotes,
     report: &Reporter,
 ) -> Result<(ImageRef, bool), Failure> {
     let uri = if image.create { create(image, remotes).await?.uri } else { known(image, uri)? };
-    let (Origin::Take { .. }, Some(source)) = (&image.origin, source) else {
+    let (Origin::Take { .. } | Origin::Copy { .. }, Some(source)) = (&image.origin, source) else {
         return Ok((uri, false));
     };
     let registry = remotes.registry.as_ref().ok_or_else(no_registry)?;
@@ -120,7 +120,7 @@ fn no_registry() -> Failure {
 
 async fn push(
     registry: &Registry,
-    source: &Image,
+    source: &Source,
     image: &ImagePlan,
     report: &Reporter,
 ) -> Result<Pushed, Failure> {
@@ -131,7 +131,13 @@ async fn push(
             report.say(Event::Working { step: Step::Push, took: begun.elapsed(), text });
         }
     };
-    registry.push(source, &image.tag, &[], &say).await
+    match source {
+        Source::Files(files) => registry.push(files, &image.tag, &[], &say).await,
+        Source::Ecr(original) => {
+            registry.copy(&original.registry, &original.held, &image.tag, &say).await
+        }
+        Source::Engine(_) => Err(not_made()),
+    }
 }
 
 fn described(pushed: &Pushed) -> String {

@@ -16,7 +16,7 @@ use crate::error::{Code, Failure, Unseen};
 use crate::github::api::Github;
 use crate::github::context::Context;
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository};
+use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository, Tag};
 use crate::recipe::Recipe;
 use crate::registry::{Held, Registry};
 use bench::Bench;
@@ -147,7 +147,7 @@ pub async fn look(
 ) -> Result<(Facts, Remotes), Failure> {
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
-    let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
+    let shelf = source::shelf(inputs, commit.as_ref(), (&aws, &caller.account), &reads);
     let place = place::look(inputs, commit.as_ref(), &aws, &caller, github, &reads);
     let (mut shelf, place) = tokio::try_join!(shelf, place)?;
     let mut unseen = std::mem::take(&mut shelf.unseen);
@@ -174,7 +174,7 @@ pub async fn look(
         bench = Some(bench::look(inputs).await);
     } else if builds {
         // A job that only deploys may have no Dockerfile: then nothing is compared.
-        recipe = bench::materials(inputs, false).await.ok().map(|materials| materials.recipe);
+        recipe = bench::materials(inputs).await.ok().map(|materials| materials.recipe);
     }
     let facts = Facts {
         commit,
@@ -195,7 +195,10 @@ pub async fn look(
 }
 
 /// Who we are comes first: every other answer depends on it.
-async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Failure> {
+///
+/// # Errors
+/// No identity that AWS knows, or another account than the expected one.
+pub async fn caller(inputs: &Inputs, aws: &Aws, reads: &Reads) -> Result<Caller, Failure> {
     reads.add(1);
     let caller = aws.caller().await?;
     match &inputs.expect_account {
@@ -225,6 +228,16 @@ pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
         }
     };
     Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), &repository).ok()
+}
+
+/// The tag that a commit's image gets: with `until: push` and one `platform` it is one of several that
+/// `slipway index` joins under the commit's own.
+#[must_use]
+pub fn tag(inputs: &Inputs, commit: &Commit) -> Tag {
+    match &inputs.platforms[..] {
+        [only] if inputs.push_only => commit.tag_for(only),
+        _ => commit.tag(),
+    }
 }
 
 /// Whether this run ships a commit of its own, rather than putting one back or only looking.

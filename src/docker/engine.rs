@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde::Deserialize;
 
@@ -100,8 +100,23 @@ impl Engine {
         // The address is for bollard's URLs alone; the API is not asked for by version, so that each engine
         // answers with its own.
         Docker::connect_with_custom_transport(transport, Some("http://docker"), HEAD, version)
+            .map(|docker| docker.with_request_modifier(relettered))
             .map_err(|error| none("the engine cannot be asked").why(quoted(&error.to_string())))
     }
+}
+
+/// Engines read logins in base64's letters for URLs; bollard writes the others, and a login with one of the two that
+/// differ would be none.
+fn relettered(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+    for name in ["x-registry-auth", "x-registry-config"] {
+        let Some(value) = request.headers().get(name) else { continue };
+        let spelled = value.to_str().unwrap_or_default().replace('+', "-").replace('/', "_");
+        if let Ok(mut spelled) = HeaderValue::from_str(&spelled) {
+            spelled.set_sensitive(true);
+            request.headers_mut().insert(name, spelled);
+        }
+    }
+    request
 }
 
 /// Why what was found is no engine for us.

@@ -3,6 +3,7 @@
 //! A reading hashes what it hands out and ends with an error instead of an end when the bytes are
 //! not the digest's, so that what was sent can never be completed under a wrong name.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
+use super::inspect::Descriptor;
 use super::wrong;
 use crate::error::Failure;
 use crate::names::Digest;
@@ -49,11 +51,28 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// A blob whose bytes are fetched by whoever knows where they are, anew for each reading. The one who
+    /// opens it checks them.
+    #[must_use]
+    pub fn elsewhere(named: &Descriptor, kind: Kind, place: &str, open: Opener) -> Self {
+        Self {
+            digest: named.digest.clone(),
+            size: named.size,
+            kind,
+            media_type: named.media_type.clone(),
+            place: place.into(),
+            content: Content::Elsewhere { open, size: named.size },
+        }
+    }
+
     /// Reads the blob from its beginning, as often as it is asked: each attempt needs its own.
     ///
     /// Must be called on a tokio runtime. Dropping the pieces ends the reading.
     #[must_use]
     pub fn read(&self) -> Pieces {
+        if let Content::Elsewhere { open, .. } = &self.content {
+            return (open.0)();
+        }
         let (to, pieces) = mpsc::channel(WAITING);
         let blob = self.clone();
         tokio::task::spawn_blocking(move || blob.send(&to));
@@ -143,9 +162,33 @@ impl Rack {
 pub struct Pieces(mpsc::Receiver<Result<Bytes, Failure>>);
 
 impl Pieces {
+    /// Pieces that somebody else sends: a failure in place of the end says that they are not all, or not
+    /// what they should be.
+    #[must_use]
+    pub fn sent(pieces: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
+        Self(pieces)
+    }
+
     /// The next piece, or a failure in place of the end when the bytes are not the digest's.
     pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         self.0.recv().await
+    }
+}
+
+/// Begins a reading of bytes that are not on this machine.
+#[derive(Clone)]
+pub struct Opener(Arc<dyn Fn() -> Pieces + Send + Sync>);
+
+impl Opener {
+    /// Calls this for each reading, on a tokio runtime.
+    pub fn new(open: impl Fn() -> Pieces + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opener")
     }
 }
 
@@ -155,6 +198,7 @@ impl Pieces {
 pub(super) enum Content {
     Memory(Bytes),
     Stretch { file: Arc<File>, offset: u64, size: u64 },
+    Elsewhere { open: Opener, size: u64 },
 }
 
 impl Content {
@@ -167,7 +211,7 @@ impl Content {
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::Stretch { size, .. } => *size,
+            Self::Stretch { size, .. } | Self::Elsewhere { size, .. } => *size,
         }
     }
 
@@ -198,6 +242,7 @@ impl Read for Reader {
             Content::Stretch { file, offset, .. } => {
                 file.read_at(&mut into[..most], offset + self.at)?
             }
+            Content::Elsewhere { .. } => return Err(io::Error::other("it is not on this machine")),
         };
         self.at += read as u64;
         Ok(read)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::names::{Digest, Malformed, Platform};
 
 /// OCI image index.
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// OCI image manifest.
 pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Docker manifest list.
@@ -116,6 +116,8 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// The digests of its layers before compression, lowest first.
     pub diff_ids: Vec<Digest>,
+    /// When it was made, as it says.
+    pub created: Option<String>,
 }
 
 /// Reads a manifest or an index.
@@ -169,6 +171,7 @@ pub fn inspect_config(bytes: &[u8]) -> Result<Config, Malformed> {
         #[serde(default)]
         architecture: String,
         variant: Option<String>,
+        created: Option<String>,
         #[serde(default, deserialize_with = "nullable")]
         config: Run,
         rootfs: RootFs,
@@ -192,6 +195,7 @@ pub fn inspect_config(bytes: &[u8]) -> Result<Config, Malformed> {
         platform: Platform::new(&wire.os, &wire.architecture, wire.variant.as_deref()),
         labels: wire.config.labels,
         diff_ids: wire.rootfs.diff_ids,
+        created: wire.created,
     })
 }
 

@@ -49,3 +49,16 @@ fn platforms_have_one_spelling() {
     assert_eq!(Platform::new("linux", "arm", Some("v7")).to_string(), "linux/arm/v7");
     assert!("amd64".parse::<Platform>().is_err());
 }
+
+#[test]
+fn a_platforms_tag_is_the_commits_and_its_own_name() {
+    let sha: CommitSha = "9f2c1e4000000000000000000000000000000000".parse().unwrap();
+    let tag = |dirty: bool, platform: &str| {
+        let tag = Commit { sha: sha.clone(), dirty }.tag_for(&platform.parse().unwrap());
+        tag.as_str().strip_prefix(sha.as_str()).unwrap().to_owned()
+    };
+    assert_eq!(tag(false, "linux/amd64"), "-linux-amd64");
+    assert_eq!(tag(false, "linux/arm64/v8"), "-linux-arm64");
+    assert_eq!(tag(false, "linux/arm/v7"), "-linux-arm-v7");
+    assert_eq!(tag(true, "linux/amd64"), "-dirty-linux-amd64");
+}

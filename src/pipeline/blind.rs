@@ -38,7 +38,7 @@ pub async fn plan(journey: &Journey<'_>) -> Outcome {
 async fn image(journey: &Journey<'_>) -> String {
     let told = |failure: Failure| format!("{}: {}", failure.code, failure.what);
     let Some(path) = &journey.inputs.image else {
-        return match bench::materials(journey.inputs, false).await {
+        return match bench::materials(journey.inputs).await {
             Ok(materials) => format!("build {}, unless ECR has it", materials.shown),
             Err(failure) => told(failure),
         };

@@ -55,6 +55,12 @@ pub struct Now {
 }
 
 impl Now {
+    /// Nobody looked: it is of no account.
+    #[must_use]
+    pub fn unlooked() -> Self {
+        Self::unseen("not looked at")
+    }
+
     /// Nothing is known of it.
     fn unseen(said: &str) -> Self {
         Self { said: said.into(), commit: None }
@@ -317,13 +323,14 @@ impl Journey<'_> {
     /// `until: push`.
     #[must_use]
     pub fn pushed(&self, plan: &Plan, published: &Published) -> Outcome {
-        let name = plan.image().map(|image| image.repository.to_string()).unwrap_or_default();
+        let name = plan.image().map_or_else(String::new, |planned| {
+            format!("{}:{}", planned.repository, image::short_tag(&planned.tag, &plan.commit))
+        });
         let verb = if published.wrote { "pushed" } else { "unchanged: ECR already has" };
         let ending = if published.wrote { Ending::Shipped } else { Ending::Unchanged };
         Outcome {
             line: Some(format!(
-                "{verb} {name}:{} in {}, no rollout was asked for",
-                plan.short(),
+                "{verb} {name} in {}, no rollout was asked for",
                 figures::took(self.begun.elapsed())
             )),
             image: self.reference(plan, published.uri()),

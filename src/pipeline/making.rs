@@ -6,7 +6,7 @@ use super::journey::{Halt, Journey, Now};
 use crate::aws::RepositoryState;
 use crate::build;
 use crate::checkout;
-use crate::docker::{Engine, EngineImage, Login};
+use crate::docker::{EngineImage, Login};
 use crate::error::{Code, Failure};
 use crate::plan::build::Building;
 use crate::plan::{self, Draft, ImagePlan, Origin, Plan};
@@ -50,20 +50,22 @@ async fn made(
         facts.uri = Some(found.uri.clone());
         facts.repository = Some((image.repository.clone(), RepositoryState::Found(found)));
     }
+    let out = publish::out_of_engine;
+    let commit = facts.commit.as_ref().ok_or_else(lost)?;
     match &image.origin {
         Origin::Build(building) => {
             let images = build(journey, building, facts, remotes).await?;
             let Some(Ok(shop)) = facts.bench.as_ref().map(|bench| &bench.engine) else {
                 return Err(lost());
             };
-            out(journey, &shop.engine, &images, image, facts, remotes).await
+            out((&shop.engine, &images), image, commit, remotes, journey.report).await
         }
         Origin::Engine { .. } => {
             let Some(Source::Engine(given)) = &facts.source else { return Err(lost()) };
             let images = std::slice::from_ref(&given.image);
-            out(journey, &given.engine, images, image, facts, remotes).await
+            out((&given.engine, images), image, commit, remotes, journey.report).await
         }
-        Origin::Reuse(_) | Origin::Take { .. } => Err(lost()),
+        Origin::Reuse(_) | Origin::Take { .. } | Origin::Copy { .. } => Err(lost()),
     }
 }
 
@@ -100,16 +102,4 @@ async fn own_login(facts: &Facts, remotes: &Remotes) -> Result<Option<Login>, Fa
     };
     let login = remotes.aws.registry_login().await?;
     Ok(Some(Login { host, user: login.user, password: login.password }))
-}
-
-async fn out(
-    journey: &Journey<'_>,
-    engine: &Engine,
-    images: &[EngineImage],
-    plan: &ImagePlan,
-    facts: &Facts,
-    remotes: &Remotes,
-) -> Result<Held, Failure> {
-    let uri = plan.uri.as_ref().or(facts.uri.as_ref()).ok_or_else(lost)?;
-    publish::out_of_engine(engine, images, plan, uri, remotes, journey.report).await
 }

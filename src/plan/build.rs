@@ -7,7 +7,7 @@ use crate::docker::{Builder, Cache, Store};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::{Commit, Platform};
-use crate::recipe::{Leak, Runs};
+use crate::recipe::{Leak, Runs, Wish};
 use crate::survey::Facts;
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::{Needs, list};
@@ -44,11 +44,17 @@ pub fn building(
     let shop = engine.as_ref().map_err(|missing| no_engine(facts, commit, missing))?;
     let materials = materials.as_ref().map_err(|failure| Box::new(failure.clone()))?;
     let platforms = platforms(inputs, needs)?;
+    // Another frontend's stages are not ours to know.
+    if materials.dockerfile.foreign(&inputs.build.args).is_none() {
+        materials.dockerfile.target(inputs.build.target.as_deref())?;
+    }
     let against = [
         cannot(inputs, shop, materials, &platforms),
+        no_secret(inputs, shop, materials, &platforms),
         emulation(inputs, shop, materials, &platforms),
     ];
     draft.refusals.extend(against.into_iter().flatten());
+    unread(inputs, materials, draft);
     leaks(inputs, &materials.leaks, draft);
     Ok(Building {
         file: materials.shown.clone(),
@@ -104,12 +110,15 @@ fn cannot(
     let refuse = |what: String| Failure::new(Code::BuildFeature, what);
     let engine = format!("{}, at {}", facts.product, shop.engine.shown);
     if facts.builder == Builder::Classic {
+        let line = platforms.first().and_then(|wanted| {
+            materials.dockerfile.needs_buildkit(wish(inputs, &facts.native, wanted)).ok().flatten()
+        });
         let wanted = [
-            (!build.secrets.is_empty(), "`build-secrets`"),
-            (!build.cache_to.is_empty(), "`cache-to`"),
-            (materials.dockerfile.uses_mounts(build.target.as_deref()), "`RUN --mount`"),
+            (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
+            (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
+            line.map(|line| format!("line {line} of `{}`", materials.shown)),
         ];
-        if let Some((_, what)) = wanted.into_iter().find(|(wanted, _)| *wanted) {
+        if let Some(what) = wanted.into_iter().flatten().next() {
             return Some(
                 refuse(format!("{what} needs BuildKit, which is not there"))
                     .why(if build.classic {
@@ -158,6 +167,48 @@ fn cannot(
     None
 }
 
+/// A step that cannot do without a secret that nobody gave.
+fn no_secret(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+) -> Option<Failure> {
+    let wish = wish(inputs, &shop.engine.facts.native, platforms.first()?);
+    let secrets = materials.dockerfile.secrets(wish).ok()?;
+    let given = |id: &String| inputs.build.secrets.contains_key(id);
+    let missing = secrets.into_iter().find(|secret| secret.required && !given(&secret.id))?;
+    let what = format!("a step needs the secret `{}`, which is not given", missing.id);
+    Some(
+        Failure::new(Code::BuildStep, what)
+            .why(format!("`{}` line {} mounts it as required", materials.shown, missing.line))
+            .next(format!("give `build-secrets: {}=VARIABLE`, and set that variable", missing.id)),
+    )
+}
+
+/// Arguments that the Dockerfile does not ask for are a slip more often than not.
+fn unread(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
+    let unread = materials.dockerfile.unread(&inputs.build.args);
+    let names: Vec<_> = unread.iter().map(|name| format!("`{name}`")).collect();
+    let what = match &names[..] {
+        [] => return,
+        [one] => format!("build argument {one} is read by no `ARG` of `{}`", materials.shown),
+        many => format!(
+            "build arguments {} are read by no `ARG` of `{}`",
+            many.join(", "),
+            materials.shown
+        ),
+    };
+    let failure = Failure::new(Code::BuildFile, what);
+    draft.warnings.push((failure.next("declare them, or leave them out of `build-args`"), true));
+}
+
+/// What is to be built, for one platform.
+fn wish<'a>(inputs: &'a Inputs, native: &'a Platform, wanted: &'a Platform) -> Wish<'a> {
+    let target = inputs.build.target.as_deref();
+    Wish { target, args: &inputs.build.args, native, wanted }
+}
+
 /// A step that has to run a program of another platform, on an engine that cannot.
 fn emulation(
     inputs: &Inputs,
@@ -166,14 +217,12 @@ fn emulation(
     platforms: &[Platform],
 ) -> Option<Failure> {
     let native = &shop.engine.facts.native;
-    let build = &inputs.build;
     platforms.iter().find_map(|wanted| {
         if shop.runs.iter().any(|runs| runs.runs_on(wanted)) {
             return None;
         }
-        let target = build.target.as_deref();
-        let runs = materials.dockerfile.runs_there(target, &build.args, native, wanted);
-        let Ok(Runs::Yes { line, instruction }) = runs else { return None };
+        let runs = materials.dockerfile.runs_there(wish(inputs, native, wanted));
+        let Runs::Yes { line, instruction } = runs else { return None };
         let failure = Failure::new(
             Code::PlatformEmulation,
             format!("{wanted} cannot be built here: a step has to run its programs"),
@@ -197,39 +246,13 @@ fn emulation(
 
 /// What seems to be a secret: warned of, or refused.
 fn leaks(inputs: &Inputs, leaks: &[Leak], draft: &mut Draft) {
-    let Some(failure) = leak(leaks, "would leave with the build context") else { return };
-    let ignore = leaks.iter().any(|leak| leak.line.is_none());
-    let next = match ignore {
-        true => "name them in `.dockerignore`, and give steps what they need by `build-secrets`",
-        false => "take them out, and give steps what they need by `build-secrets`",
-    };
-    let failure = failure.next(next);
+    if leaks.is_empty() {
+        return;
+    }
+    let failure = crate::recipe::refusal(leaks);
     if inputs.build.forbid_secrets {
         draft.refusals.push(failure);
     } else {
         draft.warnings.push((failure, false));
     }
-}
-
-/// Files with lines that are told of one failure.
-const TOLD: usize = 5;
-
-/// One block for all of them, without the values.
-#[must_use]
-pub fn leak(leaks: &[Leak], verb: &str) -> Option<Failure> {
-    let first = leaks.first()?;
-    let what = match leaks.len() {
-        1 => format!("{} {verb}", first.what),
-        n => format!("{n} things that seem secret {verb}"),
-    };
-    let mut failure = Failure::new(Code::BuildSecret, what);
-    let place = |leak: &Leak| match leak.line {
-        Some(line) => format!("`{}` line {line}: {}", leak.file, leak.what),
-        None => format!("`{}`: {}", leak.file, leak.what),
-    };
-    failure.why = leaks.iter().take(TOLD).map(place).collect();
-    if leaks.len() > TOLD {
-        failure.why.push(format!("and {} more", leaks.len() - TOLD));
-    }
-    Some(failure)
 }

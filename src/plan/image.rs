@@ -28,6 +28,8 @@ pub const EVENT: &str = "dev.slipway.event";
 pub struct Wanted {
     /// Of this commit.
     pub commit: Commit,
+    /// Under this tag.
+    pub tag: Tag,
     /// In this repository.
     pub repository: Repository,
     /// Its settings, where they were seen.
@@ -47,7 +49,9 @@ impl Wanted {
     #[must_use]
     pub fn quoted(&self) -> String {
         match &self.origin {
-            Origin::Take { shown, .. } | Origin::Engine { shown, .. } => format!("`{shown}`"),
+            Origin::Take { shown, .. }
+            | Origin::Engine { shown, .. }
+            | Origin::Copy { shown, .. } => format!("`{shown}`"),
             Origin::Reuse(_) | Origin::Build(_) => format!("`{}`", self.short()),
         }
     }
@@ -55,7 +59,7 @@ impl Wanted {
     /// `web:9f2c1e4`.
     #[must_use]
     pub fn short(&self) -> String {
-        format!("{}:{}", self.repository, self.commit.short())
+        format!("{}:{}", self.repository, short_tag(&self.tag, &self.commit))
     }
 
     /// What to do where a platform is missing.
@@ -76,7 +80,7 @@ impl Wanted {
                     "leave out `image`, or docker build --platform {platforms} -t {shown} ."
                 )]
             }
-            Origin::Reuse(_) | Origin::Build(_) => {
+            Origin::Reuse(_) | Origin::Copy { .. } | Origin::Build(_) => {
                 vec![format!("ship a new commit whose image is built for {platforms}")]
             }
         }
@@ -87,7 +91,7 @@ impl Wanted {
     pub fn planned(self, needs: Option<Needs>) -> ImagePlan {
         ImagePlan {
             uri: self.found.map(|found| found.uri),
-            tag: self.commit.tag(),
+            tag: self.tag,
             create: self.create,
             origin: self.origin,
             repository: self.repository,
@@ -96,6 +100,12 @@ impl Wanted {
             digests: self.digests,
         }
     }
+}
+
+/// A commit's tag with the commit as people read it: `9f2c1e4-linux-arm64`.
+#[must_use]
+pub fn short_tag(tag: &Tag, commit: &Commit) -> String {
+    tag.as_str().replacen(commit.sha.as_str(), commit.sha.short(), 1)
 }
 
 /// Decides which image serves, or adds why none can.
@@ -126,6 +136,7 @@ pub fn wanted(
     };
     match chosen {
         Ok(Chosen { commit, origin, has, digests }) => Some(Wanted {
+            tag: crate::survey::tag(inputs, &commit),
             commit,
             repository: repository.clone(),
             found,
@@ -165,7 +176,8 @@ fn shipped(
     // Only the tag of a changed tree moves, and only where nobody needs what it names.
     let moves = |held: &Held| {
         commit.dirty
-            && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag()))
+            && found
+                .is_none_or(|f| f.mutability.may_overwrite(&crate::survey::tag(inputs, &commit)))
             && !is_needed(&held.manifest.digest, facts)
     };
     let held = facts.held.as_ref();
@@ -199,6 +211,7 @@ fn shown(source: &Source) -> &str {
     match source {
         Source::Files(image) => &image.shown,
         Source::Engine(given) => &given.shown,
+        Source::Ecr(original) => &original.shown,
     }
 }
 
@@ -207,6 +220,7 @@ fn given_digest(source: &Source) -> Option<&Digest> {
     match source {
         Source::Files(image) => Some(&image.root.digest),
         Source::Engine(_) => None,
+        Source::Ecr(original) => Some(&original.held.manifest.digest),
     }
 }
 
@@ -214,8 +228,9 @@ fn given_digest(source: &Source) -> Option<&Digest> {
 fn is_same(source: &Source, held: &Held) -> bool {
     match source {
         Source::Files(image) => image.root.digest == held.manifest.digest,
+        Source::Ecr(original) => original.held.manifest.digest == held.manifest.digest,
         Source::Engine(given) => {
-            let is = |digest: &Digest| digest.as_str() == given.image.id;
+            let is = |digest: &Digest| *digest == given.image.id;
             is(&held.manifest.digest)
                 || matches!(&held.configs[..], [only] if is(&only.digest) || is(&only.manifest))
         }
@@ -225,6 +240,11 @@ fn is_same(source: &Source, held: &Held) -> bool {
 fn given(commit: Commit, source: &Source) -> Chosen {
     match source {
         Source::Files(image) => take(commit, image),
+        Source::Ecr(original) => {
+            let digest = original.held.manifest.digest.clone();
+            let origin = Origin::Copy { shown: original.shown.clone(), digest };
+            Chosen { origin, ..reuse(commit, &original.held) }
+        }
         Source::Engine(given) => {
             let InEngine { shown, image, .. } = &**given;
             let (id, size) = (image.id.clone(), image.size);

@@ -1,6 +1,6 @@
 //! The plan as people read it: a few rows of label and text. Pure.
 
-use crate::aws::How;
+use crate::aws::{Caller, How};
 use crate::inputs::Inputs;
 use crate::report::figures;
 use crate::restore::RestorePoint;
@@ -20,7 +20,7 @@ pub fn rows(
     workload: Option<&WorkloadPlan>,
     change: Option<&ImageChange>,
 ) -> Vec<Row> {
-    let mut rows = vec![row("who", who(inputs, facts))];
+    let mut rows = vec![row("who", who(inputs, &facts.caller))];
     rows.extend(inputs.file.as_ref().map(|file| row("inputs", format!("also from `{file}`"))));
     rows.extend(wanted.map(|wanted| row("image", image(wanted))));
     if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
@@ -60,8 +60,9 @@ fn row(label: &str, text: String) -> Row {
     (label.into(), text)
 }
 
-fn who(inputs: &Inputs, facts: &Facts) -> String {
-    let caller = &facts.caller;
+/// Who this run is to AWS, and how.
+#[must_use]
+pub fn who(inputs: &Inputs, caller: &Caller) -> String {
     let how = match &caller.how {
         How::Oidc => "by OIDC",
         How::AccessKey => "by access key",
@@ -83,6 +84,9 @@ fn image(wanted: &Wanted) -> String {
                 digest.short(),
                 figures::size(*size)
             )
+        }
+        Origin::Copy { shown, digest } => {
+            format!("{name} is not in ECR: {create}copy `{shown}`, {}", digest.short())
         }
         Origin::Engine { shown, size, .. } => {
             format!(

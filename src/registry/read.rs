@@ -234,13 +234,14 @@ impl Wire {
     }
 }
 
-fn inspected(manifest: &Manifest) -> Result<Inspected, Failure> {
+/// What a manifest is, or why it cannot be used.
+pub(super) fn inspected(manifest: &Manifest) -> Result<Inspected, Failure> {
     inspect(&manifest.media_type, &manifest.bytes).map_err(|what| {
         unusable(&format!("manifest {}", manifest.digest.short()), &format!("it is {what}"))
     })
 }
 
-fn unusable(what: &str, why: &str) -> Failure {
+pub(super) fn unusable(what: &str, why: &str) -> Failure {
     Failure::new(Code::ImageInvalid, format!("{what} in the registry cannot be used")).why(why)
 }
 

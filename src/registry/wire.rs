@@ -70,10 +70,19 @@ impl Wire {
 
     /// The same connection and login with other patience.
     pub(super) fn paced(&self, pace: Pace) -> Self {
+        self.derived(self.at.clone(), pace)
+    }
+
+    /// The same connection and login for another repository.
+    pub(super) fn beside(&self, repository: Repository) -> Self {
+        self.derived(Target { host: self.at.host.clone(), repository }, self.pace)
+    }
+
+    fn derived(&self, at: Target, pace: Pace) -> Self {
         Self {
             http: self.http.clone(),
             base: self.base.clone(),
-            at: self.at.clone(),
+            at,
             pace,
             logins: Arc::clone(&self.logins),
             login: Arc::clone(&self.login),

@@ -69,7 +69,8 @@ impl Summary {
             }
             let ending = outcome.services.get(name).map_or(outcome.ending, |s| s.outcome);
             sections.extend(service.deployed.as_ref().map(|d| d.table(ending)));
-            if self.started.as_ref().is_some_and(|started| started.command == "plan") {
+            let of_plan = |s: &Started| matches!(s.command.as_str(), "plan" | "index");
+            if self.started.as_ref().is_some_and(of_plan) {
                 sections.extend(markup::rows(&service.plan));
             }
             sections.extend(service.told.iter().map(markup::told));

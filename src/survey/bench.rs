@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::docker::Engine;
+use crate::docker::{Builder, Engine};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
-use crate::recipe::{self, Dockerfile, Leak, Pick, Recipe, Tree};
+use crate::recipe::{self, Dockerfile, Leak, Pick, Recipe, Tree, Wish};
 
 /// Everything for a build. What is missing is told by the plan.
 pub struct Bench {
@@ -40,7 +40,12 @@ pub struct Materials {
 
 /// Looks for an engine and reads what it would build, side by side.
 pub async fn look(inputs: &Inputs) -> Bench {
-    let (engine, materials) = tokio::join!(workshop(inputs), materials(inputs, true));
+    let (engine, mut materials) = tokio::join!(workshop(inputs), materials(inputs));
+    if let (Ok(shop), Ok(found)) = (&engine, &mut materials)
+        && let Err(failure) = look_over(inputs, shop, found).await
+    {
+        materials = Err(failure);
+    }
     Bench { engine, materials }
 }
 
@@ -53,30 +58,69 @@ async fn workshop(inputs: &Inputs) -> Result<Workshop, Failure> {
     Ok(Workshop { engine, runs })
 }
 
-/// Reads the Dockerfile, and where `leaks` says so all that would be sent with it.
+/// Reads the Dockerfile.
 ///
 /// # Errors
-/// No Dockerfile, or a context that cannot be read.
-pub async fn materials(inputs: &Inputs, leaks: bool) -> Result<Materials, Failure> {
+/// There is none, or it cannot be read.
+pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
     let (file, shown) = file(inputs);
-    let (context, root) = (inputs.context.clone(), crate::checkout::root(&inputs.context));
+    let context = inputs.context.clone();
     let (target, args) = (inputs.build.target.clone(), inputs.build.args.clone());
     let secrets: Vec<_> = inputs.build.secrets.keys().cloned().collect();
-    // A large tree takes its time: on a thread of its own, so that a cancel is heard.
-    let read = tokio::task::spawn_blocking(move || {
+    apart(move || {
         let dockerfile = Dockerfile::read(&file)?;
-        let place = |path: &Path| recipe::place_in(root.as_deref(), path);
-        let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, &secrets, place(&context));
-        let leaks = match leaks {
-            true => {
-                let pick = Pick::of(&context, &file)?;
-                recipe::leaks(&Tree::open(&context)?, &pick, &dockerfile)?
-            }
-            false => Vec::new(),
-        };
-        Ok(Materials { dockerfile, file, shown, recipe, leaks })
-    });
-    read.await.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the Dockerfile's reader ended")))
+        let place = place_in_checkout(&context);
+        let ids = secrets.iter().map(String::as_str);
+        let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, ids, &place);
+        Ok(Materials { dockerfile, file, shown, recipe, leaks: Vec::new() })
+    })
+    .await
+}
+
+/// Looks at everything that would be sent. BuildKit asks only for what is copied; its predecessor gets it all.
+async fn look_over(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &mut Materials,
+) -> Result<(), Failure> {
+    let (context, file) = (inputs.context.clone(), materials.file.clone());
+    let dockerfile = materials.dockerfile.clone();
+    let native = &shop.engine.facts.native;
+    let target = inputs.build.target.as_deref();
+    let wish = Wish { target, args: &inputs.build.args, native, wanted: native };
+    let copied = match shop.engine.facts.builder {
+        Builder::BuildKit => dockerfile.copied(wish),
+        Builder::Classic => None,
+    };
+    materials.leaks = apart(move || {
+        let pick = Pick::of(&context, &file)?;
+        let tree = Tree::open(&context)?;
+        match copied {
+            Some(none) if none.is_empty() => Ok(Vec::new()),
+            Some(follow) => recipe::leaks(&tree, &Pick { follow, ..pick }, &dockerfile),
+            None => recipe::leaks(&tree, &pick, &dockerfile),
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// A large tree takes its time: on a thread of its own, so that a cancel is heard.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let read = tokio::task::spawn_blocking(work).await;
+    read.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the context's reader ended")))
+}
+
+/// The context from the root of its checkout.
+fn place_in_checkout(context: &Path) -> String {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let root = crate::checkout::root(context).and_then(|root| whole(&root));
+    let place = whole(context)
+        .zip(root)
+        .and_then(|(context, root)| Some(context.strip_prefix(root).ok()?.display().to_string()));
+    place.unwrap_or_default()
 }
 
 /// The Dockerfile, and its name in messages.

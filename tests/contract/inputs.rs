@@ -9,6 +9,7 @@ fn heading(group: Group) -> &'static str {
     match group {
         Group::Who => "Who",
         Group::Image => "What image",
+        Group::Build => "How it is built",
         Group::Where => "Where",
         Group::Watch => "How long, and what then",
         Group::Run => "The run",

@@ -24,7 +24,7 @@ const FLOORS: &[(Within, &[&str])] = &[
             "ending",
         ],
     ),
-    (Within::Order, &["pipeline", "history"]),
+    (Within::Order, &["pipeline", "history", "index"]),
     (Within::Order, &["cli", "main"]),
 ];
 

@@ -122,6 +122,27 @@ impl Scene {
         self
     }
 
+    /// Puts the new commit's image for one platform into ECR, as a native runner pushes it.
+    pub fn part(self, platform: &str) -> Self {
+        self.part_of(platform, platform)
+    }
+
+    /// The same with an image of another platform than its tag says.
+    pub fn part_of(mut self, platform: &str, really: &str) -> Self {
+        let (image, name) = match really {
+            "linux/amd64" => (image::serves("new", self.is_real()), "@AMD@"),
+            _ => (Image::new(really, "new"), "@ARM@"),
+        };
+        self.named.push((image.digest(), name));
+        self.put(&image, "web", &format!("{NEW}-{}", platform.replace('/', "-")));
+        self
+    }
+
+    /// Gives a digest a name in everything that is read from now on.
+    pub fn names(&mut self, digest: &str, name: &'static str) {
+        self.named.push((digest.to_owned(), name));
+    }
+
     fn put(&self, image: &Image, repository: &str, tag: &str) {
         match &self.ground {
             Ground::Sandbox(stage) => {

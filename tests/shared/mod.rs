@@ -5,6 +5,7 @@ mod admission;
 mod diagnoses;
 mod guards;
 mod identity;
+mod joining;
 mod platforms;
 mod races;
 mod rights;

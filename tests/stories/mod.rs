@@ -9,6 +9,7 @@ mod first;
 mod guard;
 mod identity;
 mod image;
+mod index;
 mod inputs;
 mod output;
 mod plan;

@@ -2,6 +2,7 @@
 
 mod find;
 mod server;
+mod talk;
 
 use crate::error::Failure;
 use server::{Asked, Reply, Server};

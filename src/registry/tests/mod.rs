@@ -1,8 +1,12 @@
 //! Pushes against a small registry that fails as ECR does, and against the real one.
 
+mod copying;
 mod faults;
+mod forms;
+mod originals;
 mod real;
 mod server;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{client, image, index, push};
-use crate::image::open;
 use crate::image::samples::{Files, PLAIN, layer, noise};
+use crate::image::{Image, open};
 use crate::names::Digest;
-use crate::registry::Reference;
+use crate::registry::{Held, Reference, Registry};
 
 /// A registry of its own, ended with the test.
 struct Real {
@@ -107,27 +107,22 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-#[tokio::test]
-#[ignore = "needs docker-registry"]
-async fn a_large_layer_is_pushed_in_little_memory() {
-    const SIZE: u64 = 600_000_000;
-    let real = Real::start();
-    let folder = TempDir::new().unwrap();
+/// An image of one layer of zeros, as long as it says without being on the disk or in memory.
+async fn zeros(folder: &std::path::Path, size: u64) -> Image {
     let mut files = Files::layout();
     let root = files.image("linux/amd64", &[(PLAIN, Vec::new())]);
     let files = files.root(&[root]);
-    // A layer of zeros, as long as it says without being on the disk or in memory.
-    let zeros = std::fs::File::create(folder.path().join("zeros")).unwrap();
-    zeros.set_len(SIZE).unwrap();
+    let zeros = std::fs::File::create(folder.join("zeros")).unwrap();
+    zeros.set_len(size).unwrap();
     let mut hash = sha2::Sha256::default();
-    let mut reader = std::fs::File::open(folder.path().join("zeros")).unwrap();
+    let mut reader = std::fs::File::open(folder.join("zeros")).unwrap();
     std::io::copy(&mut reader, &mut hash).unwrap();
     let digest = Digest::finish(hash);
     let empty = Digest::of(b"");
     let named = |text: &[u8]| {
         let text = String::from_utf8(text.to_vec()).unwrap();
         text.replace(empty.as_str(), digest.as_str())
-            .replace("\"size\":0", &format!("\"size\":{SIZE}"))
+            .replace("\"size\":0", &format!("\"size\":{size}"))
     };
     let old: serde_json::Value = serde_json::from_slice(&files.0["index.json"]).unwrap();
     let path = |digest: &str| format!("blobs/sha256/{}", digest.trim_start_matches("sha256:"));
@@ -138,14 +133,66 @@ async fn a_large_layer_is_pushed_in_little_memory() {
     let config = made.blob(named(&files.0[&path(old_config)]).into_bytes());
     let manifest = named(&manifest).replace(old_config, config.as_str());
     let root = made.descriptor("application/vnd.oci.image.manifest.v1+json", manifest.into_bytes());
-    let image_folder = folder.path().join("image");
+    let image_folder = folder.join("image");
     made.root(&[root]).to_folder(&image_folder);
     let place = image_folder.join(path(digest.as_str()));
-    std::fs::rename(folder.path().join("zeros"), place).unwrap();
+    std::fs::rename(folder.join("zeros"), place).unwrap();
+    open(image_folder.to_str().unwrap()).await.unwrap()
+}
 
-    let image = open(image_folder.to_str().unwrap()).await.unwrap();
+const LARGE: u64 = 600_000_000;
+
+#[tokio::test]
+#[ignore = "needs docker-registry"]
+async fn a_large_layer_is_pushed_in_little_memory() {
+    let real = Real::start();
+    let folder = TempDir::new().unwrap();
+    let image = zeros(folder.path(), LARGE).await;
     let before = peak();
     let pushed = push(&client(&real.url, "shop/web").0, &image).await.unwrap();
-    assert_eq!(pushed.new_bytes, SIZE);
+    assert_eq!(pushed.new_bytes, LARGE);
+    assert!(peak() < before + 40, "{before} MiB before, {} after", peak());
+}
+
+/// What `shop/base` of this registry has under `v1`.
+async fn original(real: &Real) -> (Registry, Held) {
+    let from = client(&real.url, "shop/base").0;
+    let held = from.held(&Reference::Tag("v1".parse().unwrap())).await.unwrap().unwrap();
+    (from, held)
+}
+
+#[tokio::test]
+#[ignore = "needs docker-registry"]
+async fn the_distribution_server_copies_from_another_repository_and_in_one() {
+    let real = Real::start();
+    let (_folder, image) = index().await;
+    push(&client(&real.url, "shop/base").0, &image).await.unwrap();
+    let (from, held) = original(&real).await;
+    let tag = Reference::Tag("v2".parse().unwrap());
+    for name in ["shop/web", "shop/base"] {
+        let registry = from.beside(&name.parse().unwrap());
+        let copied = registry.copy(&from, &held, &"v2".parse().unwrap(), &|_| {}).await.unwrap();
+        assert_eq!((copied.digest, copied.new, copied.reused), (image.root.digest.clone(), 0, 3));
+        let found = registry.held(&tag).await.unwrap().unwrap();
+        assert_eq!((found.manifest, found.configs), (held.manifest.clone(), held.configs.clone()));
+        for blob in &image.blobs {
+            assert!(registry.has_blob(&blob.digest).await.unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs docker-registry"]
+async fn a_large_layer_is_copied_in_little_memory() {
+    // Another server mounts nothing from this one: all bytes pass through.
+    let (here, there) = (Real::start(), Real::start());
+    let folder = TempDir::new().unwrap();
+    let image = zeros(folder.path(), LARGE).await;
+    push(&client(&there.url, "shop/base").0, &image).await.unwrap();
+    let (from, held) = original(&there).await;
+    let (registry, _) = client(&here.url, "shop/web");
+    let before = peak();
+    let copied = registry.copy(&from, &held, &"v2".parse().unwrap(), &|_| {}).await.unwrap();
+    assert_eq!((copied.digest, copied.new_bytes), (image.root.digest, LARGE));
     assert!(peak() < before + 40, "{before} MiB before, {} after", peak());
 }

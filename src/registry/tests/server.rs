@@ -24,6 +24,15 @@ pub(super) enum Fault {
     Delete(String),
     /// Done, but the answer is lost.
     Lose,
+    /// Done, and so many bytes of its answer come; then the connection ends, or stays silent.
+    Half(usize, Then),
+}
+
+/// What follows half an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    End,
+    Silence,
 }
 
 #[derive(Default)]
@@ -32,11 +41,16 @@ pub(super) struct State {
     /// Media type and bytes, by tag and by digest.
     pub(super) manifests: BTreeMap<String, (String, Vec<u8>)>,
     pub(super) immutable: bool,
+    /// Mounting begins a session instead, as in an account where it is off.
+    pub(super) mounts_nothing: bool,
+    /// The bucket knows no ranges.
+    pub(super) whole_only: bool,
     /// The only one that is accepted; any is when it is empty.
     pub(super) password: String,
     /// "METHOD /path", in order.
     pub(super) log: Vec<String>,
     sessions: HashMap<String, Option<Vec<u8>>>,
+    begun: usize,
     /// Method, part of the path, what goes wrong, how often.
     faults: Vec<(&'static str, String, Fault, usize)>,
 }
@@ -114,6 +128,13 @@ impl Server {
             match fault {
                 Some(Fault::Status(status)) => response.0 = status,
                 Some(Fault::Lose) => return Ok(()),
+                Some(Fault::Half(bytes, then)) => {
+                    answer_half(&mut socket, response, bytes).await?;
+                    match then {
+                        Then::End => return Ok(()),
+                        Then::Silence => return std::future::pending().await,
+                    }
+                }
                 _ => {}
             }
             answer(&mut socket, response, is_head).await?;
@@ -137,6 +158,9 @@ impl Server {
 
     fn answer_to(&self, request: &Request) -> Response {
         let mut state = self.state.lock().unwrap();
+        if let Some(digest) = request.path.strip_prefix("/bucket/") {
+            return state.bucket(digest, request);
+        }
         let login =
             base64::engine::general_purpose::STANDARD.encode(format!("AWS:{}", state.password));
         let sent = request.headers.get("authorization");
@@ -145,7 +169,7 @@ impl Server {
             return refused(401, "UNAUTHORIZED", "authentication required");
         }
         let Some((_, rest)) = request.path.split_once("/v2/shop/web/") else {
-            return state.other_repository(request);
+            return state.other_repository(request, &self.url);
         };
         match (request.method.as_str(), rest.split('/').collect::<Vec<_>>().as_slice()) {
             ("GET" | "HEAD", ["blobs", digest]) => match state.blobs.get(*digest) {
@@ -163,14 +187,24 @@ impl Server {
 }
 
 impl State {
-    /// `shop/base` has what the tests mount.
-    fn other_repository(&self, request: &Request) -> Response {
-        match request.path.strip_prefix("/v2/shop/base/blobs/") {
-            Some(digest) if self.blobs.contains_key(&format!("base/{digest}")) => {
-                (200, vec![], vec![])
+    /// `shop/base` has what the tests mount and copy; its blobs are fetched as ECR's are, elsewhere.
+    fn other_repository(&self, request: &Request, url: &str) -> Response {
+        let rest = request.path.strip_prefix("/v2/shop/base/").and_then(|r| r.split_once('/'));
+        match rest {
+            Some(("blobs", digest)) if self.blobs.contains_key(&format!("base/{digest}")) => {
+                let bucket = url.replace("127.0.0.1", "localhost");
+                match request.method.as_str() {
+                    "HEAD" => (200, vec![], vec![]),
+                    _ => (
+                        307,
+                        vec![("Location".into(), format!("{bucket}/bucket/{digest}"))],
+                        vec![],
+                    ),
+                }
             }
-            Some(_) => refused(404, "BLOB_UNKNOWN", "blob unknown to registry"),
-            None => refused(
+            Some(("blobs", _)) => refused(404, "BLOB_UNKNOWN", "blob unknown to registry"),
+            Some(("manifests", name)) => self.manifest(&format!("base/{name}")),
+            _ => refused(
                 404,
                 "NAME_UNKNOWN",
                 "The repository with name 'shop/gone' does not exist in the registry with id '123456789012'",
@@ -178,13 +212,30 @@ impl State {
         }
     }
 
+    /// Where blobs really are: it takes no login, and gives the rest from where it is asked.
+    fn bucket(&self, digest: &str, request: &Request) -> Response {
+        if request.headers.contains_key("authorization") {
+            return refused(400, "InvalidArgument", "Only one auth mechanism allowed");
+        }
+        let bytes = self.blobs[&format!("base/{digest}")].clone();
+        let range = request.headers.get("range").and_then(|range| {
+            range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
+        });
+        match range.filter(|_| !self.whole_only) {
+            Some(from) => (206, vec![], bytes[from..].to_vec()),
+            None => (200, vec![], bytes),
+        }
+    }
+
     fn begin(&mut self, request: &Request) -> Response {
-        if let Some(mount) = request.query.get("mount") {
+        if let Some(mount) = request.query.get("mount").filter(|_| !self.mounts_nothing) {
             let bytes = self.blobs.get(&format!("base/{mount}")).cloned().unwrap();
             self.blobs.insert(mount.clone(), bytes);
             return (201, vec![("Docker-Content-Digest".into(), mount.clone())], vec![]);
         }
-        let id = format!("s{}", self.sessions.len());
+        // Ended sessions are taken away, so their number names one twice.
+        self.begun += 1;
+        let id = format!("s{}", self.begun);
         self.sessions.insert(id.clone(), None);
         (
             202,
@@ -329,8 +380,18 @@ async fn body(
 
 async fn answer(
     socket: &mut BufReader<TcpStream>,
-    (status, headers, body): Response,
+    response: Response,
     is_head: bool,
+) -> std::io::Result<()> {
+    let most = if is_head { 0 } else { response.2.len() };
+    answer_half(socket, response, most).await
+}
+
+/// The head of an answer, and at most so many bytes of its body.
+async fn answer_half(
+    socket: &mut BufReader<TcpStream>,
+    (status, headers, body): Response,
+    most: usize,
 ) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -338,8 +399,6 @@ async fn answer(
     }
     text.push_str("\r\n");
     socket.write_all(text.as_bytes()).await?;
-    if !is_head {
-        socket.write_all(&body).await?;
-    }
+    socket.write_all(&body[..most.min(body.len())]).await?;
     socket.flush().await
 }
