@@ -1,9 +1,11 @@
 //! Runs a sandbox until Ctrl-C, to try `aws`, `curl`, `kubectl` and `docker` on it by hand:
 //! `cargo run --example sandbox -- 8123 > env.sh &`, then `. ./env.sh` sets the environment and
-//! writes `kubeconfig.yaml`. At the end it says what was asked of it.
+//! writes `kubeconfig.yaml`. A second word brings an engine up with it: `28`, `28-containerd`,
+//! `28-classic-builder` or `20.10`. At the end it says what was asked of both.
 
 use std::io::{self, Write as _};
 
+use slipway_sandbox::engine::{Builder, Engine, Kind, Store, Version};
 use slipway_sandbox::{Image, Sandbox, World};
 
 #[tokio::main]
@@ -17,17 +19,41 @@ async fn main() -> io::Result<()> {
     world.kube.node("ip-10-0-2-7", "arm64");
     world.kube.deployment("demo", "web", "web", &image, 3).seed();
     let sandbox = Sandbox::start_at(world, port).await?;
+    let folder = tempfile::tempdir()?;
+    let engine = match std::env::args().nth(2) {
+        None => None,
+        Some(word) => Some(Engine::start(folder.path(), kind(&word), &sandbox.url()).await?),
+    };
     let mut out = io::stdout().lock();
+    if let Some(engine) = &engine {
+        writeln!(out, "export DOCKER_HOST='{}'", engine.host())?;
+    }
     for (name, value) in sandbox.environment() {
         writeln!(out, "export {name}='{value}'")?;
     }
     writeln!(out, "cat > kubeconfig.yaml <<'END'\n{}END", sandbox.kubeconfig())?;
     out.flush()?;
     tokio::signal::ctrl_c().await?;
+    if let Some(engine) = &engine {
+        engine.asked().iter().try_for_each(|line| writeln!(out, "# {line}"))?;
+        for build in engine.builds() {
+            writeln!(out, "# {} {}: {} files", build.builder, build.file, build.files.len())?;
+        }
+    }
     for request in sandbox.log() {
         let action = request.action.unwrap_or_default();
         let mark = if request.wrote { "wrote" } else { "read" };
         writeln!(out, "# {} {} {action} {mark} {}", request.method, request.path, request.status)?;
     }
     Ok(())
+}
+
+fn kind(word: &str) -> Kind {
+    let kind = Kind::default();
+    match word {
+        "20.10" => Kind { version: Version::V20, ..kind },
+        "28-containerd" => Kind { store: Store::Containerd, emulated: &["linux/arm64"], ..kind },
+        "28-classic-builder" => Kind { builder: Builder::Classic, ..kind },
+        _ => kind,
+    }
 }

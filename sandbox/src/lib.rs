@@ -11,6 +11,7 @@ mod call;
 mod cluster;
 mod ecr;
 mod eks;
+pub mod engine;
 mod faults;
 mod github;
 mod image;
