@@ -14,6 +14,8 @@ mod reading;
 mod request;
 mod session;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -103,7 +105,7 @@ fn folders(order: &Order) -> Result<(Folders, String), Failure> {
     let name = order.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let trees = BTreeMap::from([
         ("context", Tree::open(&order.context)?),
-        ("dockerfile", Tree::open(folder).map_err(|_| wrong::missing_file(&order.file))?),
+        ("dockerfile", Tree::open(folder).map_err(|_| wrong::missing_file(order))?),
     ]);
     Ok((Folders { trees, trouble: Arc::new(Mutex::default()) }, name))
 }
