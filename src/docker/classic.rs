@@ -34,7 +34,7 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// # Errors
 /// `SW-BUILD-FEATURE` for what it cannot do, `SW-BUILD-STEP` where a step failed, `SW-BUILD-BASE`, `SW-BUILD-FILE`
 /// and `SW-BUILD-PLATFORM` by what the engine says, and whatever the tar's stream says.
-pub async fn build(
+pub(super) async fn build(
     engine: &Engine,
     order: &Order,
     file: &str,
@@ -213,8 +213,8 @@ impl<'a> Steps<'a> {
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
         }
-        if line.starts_with("[Warning] ") {
-            return (self.hear)(Heard::Warning { text: line["[Warning] ".len()..].into() });
+        if let Some(text) = line.strip_prefix("[Warning] ") {
+            return (self.hear)(Heard::Warning { text: text.into() });
         }
         if self.last.len() == KEPT {
             self.last.pop_front();

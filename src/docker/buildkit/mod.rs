@@ -48,7 +48,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// What the build failed with, as its cause can be told.
-pub async fn build(
+pub(super) async fn build(
     place: &Place,
     store_is_containerd: bool,
     order: &Order,
@@ -155,7 +155,7 @@ async fn solve(
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn platforms(place: &Place) -> Result<Vec<Platform>, Failure> {
+pub(super) async fn platforms(place: &Place) -> Result<Vec<Platform>, Failure> {
     let tasks = Tasks::default();
     let opened = channel::open(place, &tasks).await;
     let mut control = opened.map_err(|error| wrong::unreached(place, &error))?;
