@@ -4,7 +4,7 @@
 //! isolated and with reduced trust: whose files they are does not matter, no filter, hook or
 //! configuration of the repository is run, and nothing of the machine's own is read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gix::bstr::{BString, ByteSlice as _};
 use gix::head::Kind;
@@ -78,6 +78,21 @@ pub fn read(context: &Path, seat: Seat) -> Result<Checkout, Failure> {
 #[must_use]
 pub fn remote(context: &Path) -> Option<String> {
     origin(&open(context, Seat::Shell).ok()?)
+}
+
+/// The folder of the checkout that `context` is in.
+#[must_use]
+pub fn root(context: &Path) -> Option<PathBuf> {
+    open(context, Seat::Shell).ok()?.workdir().map(Path::to_owned)
+}
+
+/// When a commit was made, in seconds since 1970: what is built from it says so, and not when.
+#[must_use]
+pub fn made(context: &Path, commit: &CommitSha) -> Option<i64> {
+    let repository = open(context, Seat::Shell).ok()?;
+    let id = gix::ObjectId::from_hex(commit.as_str().as_bytes()).ok()?;
+    let commit = repository.find_commit(id).ok()?;
+    Some(commit.time().ok()?.seconds)
 }
 
 fn open(context: &Path, seat: Seat) -> Result<gix::Repository, Failure> {

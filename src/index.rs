@@ -85,7 +85,8 @@ async fn look(journey: &Journey<'_>) -> Result<Facts, Box<Halt>> {
     let reads = Reads::default();
     let caller = survey::caller(inputs, &aws, &reads).await.map_err(unseen)?;
     // No commit is said: the tag of one platform is not what is looked for, whatever `until` says.
-    let shelf = source::shelf(inputs, None, &aws, &reads).await.map_err(unseen)?;
+    let shelf =
+        source::shelf(inputs, None, (&aws, &caller.account), &reads).await.map_err(unseen)?;
     let Shelf { repository, uri, missing, registry, unseen: dim, .. } = shelf;
     let (Some((repository, state)), Some(uri), Some(registry)) = (repository, uri, registry) else {
         return Err(Halt::refused(missing.into_iter().collect(), &Now::unlooked()));

@@ -1,6 +1,7 @@
 //! slipway: from a commit to running pods on EKS, explained and undone when it fails.
 
 pub mod aws;
+pub mod build;
 pub mod cancel;
 pub mod checkout;
 pub mod clear;

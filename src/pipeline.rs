@@ -6,6 +6,7 @@
 pub mod announce;
 pub mod blind;
 pub mod journey;
+mod making;
 pub mod rolling;
 
 use std::time::Instant;
@@ -35,6 +36,7 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
     if journey.inputs.command == Command::Plan {
         return Ok(journey.planned(&plan, &facts));
     }
+    let plan = making::make(journey, plan, &mut facts, &mut remotes, &now).await?;
     // The same image may get a new commit's tag: it is pushed even where nothing rolls out.
     let published = push(journey, &plan, &facts, &mut remotes, &now).await?;
     if plan.change().is_some_and(|change| change.unchanged && !change.renames) {
@@ -80,8 +82,7 @@ async fn push(
     remotes: &mut Remotes,
     now: &Now,
 ) -> Result<Published, Box<Halt>> {
-    let pushing =
-        publish::publish(plan, facts.source.as_ref(), facts.uri.as_ref(), remotes, journey.report);
+    let pushing = publish::publish(plan, facts, remotes, journey.report);
     match journey.cancel.unless(pushing).await {
         Ok(Ok(published)) => Ok(published),
         Ok(Err(failure)) => Err(Halt::not_deployed(failure, now)),

@@ -4,6 +4,7 @@
 //! Refusals are found here, before any write, all of them; what only a later moment can decide is
 //! listed as deferred and decided by clearance.
 
+pub mod build;
 pub mod image;
 pub mod rows;
 pub mod workload;
@@ -21,6 +22,7 @@ use crate::restore::RestorePoint;
 use crate::rollout::Patience;
 use crate::survey::Facts;
 use crate::survey::platforms::Needs;
+use build::Building;
 
 /// What a plan calls an image: its repository's name.
 pub type ImageName = String;
@@ -95,6 +97,24 @@ pub enum Origin {
         /// Its bytes.
         size: u64,
     },
+    /// It is in ECR under another name, and gets this one too.
+    Copy {
+        /// As it was typed.
+        shown: String,
+        /// What its digest is, and stays.
+        digest: Digest,
+    },
+    /// It is taken out of the Docker Engine.
+    Engine {
+        /// As it was typed.
+        shown: String,
+        /// The engine's own name of it.
+        id: Digest,
+        /// Its bytes there.
+        size: u64,
+    },
+    /// It is built.
+    Build(Building),
 }
 
 impl Origin {
@@ -102,7 +122,10 @@ impl Origin {
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
         match self {
-            Self::Reuse(digest) | Self::Take { digest, .. } => Some(digest),
+            Self::Reuse(digest) | Self::Take { digest, .. } | Self::Copy { digest, .. } => {
+                Some(digest)
+            }
+            Self::Engine { .. } | Self::Build(_) => None,
         }
     }
 }
@@ -186,6 +209,7 @@ impl Plan {
 }
 
 /// A plan with what speaks against it.
+#[derive(Default)]
 pub struct Draft {
     /// As far as it could be made.
     pub plan: Option<Plan>,
@@ -224,14 +248,16 @@ pub struct Run {
 /// Drafts the plan. Pure.
 #[must_use]
 pub fn draft(inputs: &Inputs, facts: &Facts, run: &Run) -> Draft {
-    let mut draft =
-        Draft { plan: None, rows: Vec::new(), refusals: Vec::new(), warnings: Vec::new() };
-    let wanted = image::wanted(inputs, facts, &mut draft);
+    let (mut draft, mut beside) = (Draft::default(), Draft::default());
+    // What is built is built for what the nodes need; what speaks against the image is told first.
     let workload = inputs.target.as_ref().and_then(|target| {
         let place = facts.place.as_ref()?;
-        workload::look(inputs, target, facts, place, &mut draft)
+        workload::look(inputs, target, facts, place, &mut beside)
     });
     let needs = workload.as_ref().and_then(|workload| workload.needs.clone());
+    let wanted = image::wanted(inputs, facts, needs.as_ref(), &mut draft);
+    draft.refusals.append(&mut beside.refusals);
+    draft.warnings.append(&mut beside.warnings);
     if let (Some(wanted), Some(needs)) = (&wanted, &needs) {
         let covered = crate::survey::platforms::covers(
             &wanted.quoted(),
@@ -267,6 +293,12 @@ fn assemble(
         Intent::Rollback(to) => Purpose::Rollback { to: to.clone() },
     };
     let mut deferred = Vec::new();
+    if wanted.origin.digest().is_none() {
+        deferred.push(
+            "the image's digest is known once it is in ECR; the plan is made again with it"
+                .to_owned(),
+        );
+    }
     if change.is_some() {
         deferred.push(
             "the workload is read again right before the patch, which is tried as a dry run first"

@@ -1,16 +1,21 @@
 //! Puts every image of a plan into ECR, before the first write to a cluster. Idempotent: what is
 //! there is left alone.
 
+mod engine;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::aws::FoundRepository;
 use crate::error::{Code, Failure};
-use crate::image::Image;
 use crate::names::{Digest, ImageRef};
 use crate::plan::{ImageName, ImagePlan, Origin, Plan};
 use crate::registry::{Progress, Pushed, Registry};
 use crate::report::{Event, Reporter, Step, figures};
-use crate::survey::{Remotes, source};
+use crate::survey::source::{self, Source};
+use crate::survey::{Facts, Remotes};
+
+pub use engine::out_of_engine;
 
 /// Every image of the plan, in ECR.
 pub struct Published {
@@ -51,12 +56,13 @@ pub struct PublishedImage {
 /// What ECR or its registry refuses; nothing is under the tag then.
 pub async fn publish(
     plan: &Plan,
-    source: Option<&Image>,
-    uri: Option<&ImageRef>,
+    facts: &Facts,
     remotes: &mut Remotes,
     report: &Reporter,
 ) -> Result<Published, Failure> {
-    let mut published = Published { images: BTreeMap::new(), wrote: false };
+    let mut published = Published { images: BTreeMap::new(), wrote: facts.made.is_some() };
+    let source = facts.source.as_ref();
+    let uri = facts.uri.as_ref();
     for (name, image) in &plan.images {
         let digest = image.origin.digest().ok_or_else(not_made)?;
         let (uri, wrote) = one(image, source, uri, remotes, report).await?;
@@ -69,13 +75,13 @@ pub async fn publish(
 
 async fn one(
     image: &ImagePlan,
-    source: Option<&Image>,
+    source: Option<&Source>,
     uri: Option<&ImageRef>,
     remotes: &mut Remotes,
     report: &Reporter,
 ) -> Result<(ImageRef, bool), Failure> {
-    let uri = if image.create { create(image, remotes).await? } else { known(image, uri)? };
-    let (Origin::Take { .. }, Some(source)) = (&image.origin, source) else {
+    let uri = if image.create { create(image, remotes).await?.uri } else { known(image, uri)? };
+    let (Origin::Take { .. } | Origin::Copy { .. }, Some(source)) = (&image.origin, source) else {
         return Ok((uri, false));
     };
     let registry = remotes.registry.as_ref().ok_or_else(no_registry)?;
@@ -89,11 +95,15 @@ async fn one(
     Ok((uri, true))
 }
 
-async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<ImageRef, Failure> {
+/// Creates the plan's repository: from then on it is there for everything that reads.
+///
+/// # Errors
+/// ECR refuses.
+pub async fn create(image: &ImagePlan, remotes: &mut Remotes) -> Result<FoundRepository, Failure> {
     let found = remotes.aws.create_repository(&image.repository).await?;
     let (registry, _) = source::registry(&remotes.aws, &image.repository).await?;
     remotes.registry = Some(registry);
-    Ok(found.uri)
+    Ok(found)
 }
 
 fn known(image: &ImagePlan, uri: Option<&ImageRef>) -> Result<ImageRef, Failure> {
@@ -110,7 +120,7 @@ fn no_registry() -> Failure {
 
 async fn push(
     registry: &Registry,
-    source: &Image,
+    source: &Source,
     image: &ImagePlan,
     report: &Reporter,
 ) -> Result<Pushed, Failure> {
@@ -121,7 +131,13 @@ async fn push(
             report.say(Event::Working { step: Step::Push, took: begun.elapsed(), text });
         }
     };
-    registry.push(source, &image.tag, &[], &say).await
+    match source {
+        Source::Files(files) => registry.push(files, &image.tag, &[], &say).await,
+        Source::Ecr(original) => {
+            registry.copy(&original.registry, &original.held, &image.tag, &say).await
+        }
+        Source::Engine(_) => Err(not_made()),
+    }
 }
 
 fn described(pushed: &Pushed) -> String {

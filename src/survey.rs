@@ -2,6 +2,7 @@
 //!
 //! A right that is optional comes back as unseen; a right that is needed fails here, before any write.
 
+pub mod bench;
 pub mod place;
 pub mod platforms;
 pub mod source;
@@ -14,11 +15,13 @@ use crate::cluster::Cluster;
 use crate::error::{Code, Failure, Unseen};
 use crate::github::api::Github;
 use crate::github::context::Context;
-use crate::image::Image;
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository};
+use crate::names::{Commit, CommitSha, ImageRef, Platform, Repository, Tag};
+use crate::recipe::Recipe;
 use crate::registry::{Held, Registry};
+use bench::Bench;
 use place::Place;
+use source::Source;
 
 /// Who talks to whom: made once, used by every step.
 pub struct Remotes {
@@ -43,11 +46,15 @@ pub struct Facts {
     /// The refusal of a repository that is not there, with the nearest that is.
     pub missing: Option<Failure>,
     /// The image that was given, opened.
-    pub source: Option<Image>,
-    /// What was found where a Docker Engine should be; only looked for where no image is known.
-    pub engine: Option<String>,
+    pub source: Option<Source>,
+    /// What it would be built with; only looked for where no image is known.
+    pub bench: Option<Bench>,
+    /// The recipe of the checkout, where it can be read and an image is known.
+    pub recipe: Option<Recipe>,
     /// What ECR has under the commit's tag.
     pub held: Option<Held>,
+    /// What this run made and pushed: the plan is drafted again with it.
+    pub made: Option<Held>,
     /// The workload and what is around it; absent with `until: push`.
     pub place: Option<Place>,
     /// What could not be seen.
@@ -140,7 +147,7 @@ pub async fn look(
 ) -> Result<(Facts, Remotes), Failure> {
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
-    let shelf = source::shelf(inputs, commit.as_ref(), &aws, &reads);
+    let shelf = source::shelf(inputs, commit.as_ref(), (&aws, &caller.account), &reads);
     let place = place::look(inputs, commit.as_ref(), &aws, &caller, github, &reads);
     let (mut shelf, place) = tokio::try_join!(shelf, place)?;
     let mut unseen = std::mem::take(&mut shelf.unseen);
@@ -160,12 +167,15 @@ pub async fn look(
             shelf.held = Some(earlier);
         }
     }
-    let has_image = shelf.source.is_some() || shelf.held.is_some() || !ships(inputs);
-    let engine = if has_image {
-        None
-    } else {
-        Some(crate::docker::look(inputs.build.whereabouts.host.as_deref()).await)
-    };
+    let builds = ships(inputs) && inputs.image.is_none();
+    let dirty = commit.as_ref().is_some_and(|commit| commit.dirty);
+    let (mut bench, mut recipe) = (None, None);
+    if builds && (shelf.held.is_none() || dirty) {
+        bench = Some(bench::look(inputs).await);
+    } else if builds {
+        // A job that only deploys may have no Dockerfile: then nothing is compared.
+        recipe = bench::materials(inputs).await.ok().map(|materials| materials.recipe);
+    }
     let facts = Facts {
         commit,
         caller,
@@ -173,8 +183,10 @@ pub async fn look(
         uri: shelf.uri,
         missing: shelf.missing,
         source: shelf.source,
-        engine,
+        bench,
+        recipe,
         held: shelf.held,
+        made: None,
         place,
         unseen,
         reads: reads.count(),
@@ -216,6 +228,16 @@ pub fn github(inputs: &Inputs, context: Option<&Context>) -> Option<Github> {
         }
     };
     Github::new(crate::http::client().ok()?, url, inputs.github_token.clone(), &repository).ok()
+}
+
+/// The tag that a commit's image gets: with `until: push` and one `platform` it is one of several that
+/// `slipway index` joins under the commit's own.
+#[must_use]
+pub fn tag(inputs: &Inputs, commit: &Commit) -> Tag {
+    match &inputs.platforms[..] {
+        [only] if inputs.push_only => commit.tag_for(only),
+        _ => commit.tag(),
+    }
 }
 
 /// Whether this run ships a commit of its own, rather than putting one back or only looking.

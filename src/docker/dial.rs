@@ -1,20 +1,22 @@
 //! A connection to the engine, plain or hijacked: what bollard speaks over, and what BuildKit does.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Where the engine listens.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Place {
     /// A socket on this machine.
     Unix(PathBuf),
@@ -27,6 +29,18 @@ pub enum Place {
         /// How to trust it, and who we are.
         tls: Option<Arc<rustls::ClientConfig>>,
     },
+}
+
+impl fmt::Debug for Place {
+    /// Without the configuration of TLS, which holds a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port, tls } => {
+                write!(f, "tcp://{host}:{port}{}", if tls.is_some() { " with TLS" } else { "" })
+            }
+        }
+    }
 }
 
 /// Both directions of a connection.
@@ -50,6 +64,27 @@ impl Place {
                 Ok(Box::new(connector.connect(name, plain).await?))
             }
         }
+    }
+
+    /// Sends one request over a connection of its own, which ends when the answer is read or dropped.
+    ///
+    /// # Errors
+    /// No connection, or no whole answer.
+    pub(super) async fn send<B>(&self, mut request: Request<B>) -> io::Result<Response<Incoming>>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let wire = self.connect().await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection.with_upgrades());
+        request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
+        *request.uri_mut() = path.map_err(io::Error::other)?;
+        sender.send_request(request).await.map_err(io::Error::other)
     }
 
     /// Asks the engine for the connection itself, to speak HTTP/2 over it.

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::blob::{Blob, Content, Kind};
@@ -20,8 +20,8 @@ use super::{Configured, Image, Manifest, wrong};
 use crate::error::Failure;
 use crate::names::Digest;
 
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// How a file begins.
 enum Packing {
@@ -244,17 +244,33 @@ fn as_it_is(
 }
 
 fn manifest(config: &Blob, layers: &[Blob]) -> Result<Manifest, Failure> {
-    let descriptor = |blob: &Blob| {
-        let Blob { media_type, digest, size, .. } = blob;
-        json!({ "mediaType": media_type, "digest": digest, "size": size })
+    let of = |blob: &Blob| Described {
+        media_type: blob.media_type.clone(),
+        digest: blob.digest.clone(),
+        size: blob.size,
     };
+    let layers: Vec<_> = layers.iter().map(of).collect();
+    assembled(&of(config), &layers)
+}
+
+/// What a manifest says of a blob, in the order of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Described {
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// The manifest of a config and its layers: its digest depends on them alone, whatever they came in.
+pub(super) fn assembled(config: &Described, layers: &[Described]) -> Result<Manifest, Failure> {
     let bytes = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": descriptor(config),
-        "layers": layers.iter().map(descriptor).collect::<Vec<_>>(),
+        "config": config,
+        "layers": layers,
     }))
-    .map_err(|error| wrong::malformed(&config.place, &error.to_string()))?;
+    .map_err(|error| wrong::malformed(config.digest.short(), &error.to_string()))?;
     Ok(Manifest {
         digest: Digest::of(&bytes),
         media_type: OCI_MANIFEST.into(),

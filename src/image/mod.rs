@@ -10,8 +10,12 @@ mod compress;
 mod gather;
 mod gzip;
 mod inspect;
+mod joined;
 mod layout;
+mod presses;
+mod saved;
 mod shelf;
+mod streamed;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -28,9 +32,10 @@ use compress::Workshop;
 use shelf::Shelf;
 
 pub use blob::{Blob, Kind, Opener, Pieces};
-pub use inspect::{
-    Config, Descriptor, Inspected, MANIFESTS, OCI_INDEX, inspect, inspect_config, is_index,
-};
+pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_config, is_index};
+pub use joined::{Entry, joined};
+pub use saved::{Found, Reading, SaveStream, Saved};
+pub use streamed::{Broken, Sealed, Streamed};
 
 /// An image that can be pushed: everything that has to be in the registry, by digest.
 #[derive(Clone, Debug)]

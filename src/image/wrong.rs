@@ -32,6 +32,12 @@ pub(super) fn size(place: &str, said: &Descriptor, found: u64) -> Failure {
         .next(AGAIN)
 }
 
+pub(super) fn export(shown: &str, said: &str) -> Failure {
+    invalid(format!("`{shown}` did not come out of the engine whole"))
+        .why(format!("the engine's export of it: {said}"))
+        .next("run it again; if it stays, build the image again: the engine's copy is broken")
+}
+
 pub(super) fn missing(shown: &str, path: &str, wanted_by: &str) -> Failure {
     invalid(format!("`{shown}` is not whole: `{path}` is missing"))
         .why(format!("{wanted_by} names it"))

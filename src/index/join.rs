@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::error::{Code, Failure, quoted};
-use crate::image::{Configured, Image, Manifest, OCI_INDEX, is_index};
-use crate::names::{Commit, CommitSha, Digest, Platform};
+use crate::image::{self, Configured, Image, is_index};
+use crate::names::{Commit, CommitSha, Platform};
 use crate::plan::image::{EVENT, RECIPE, REVISION};
 use crate::registry::Held;
 use crate::restore::short_commit;
 use crate::survey::platforms::list;
 
 use super::Facts;
-use super::part::{Entry, Found, Part, short};
+use super::part::{Found, Part, short};
 
 /// The annotation of the moment that all parts agree on.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -157,46 +155,19 @@ pub(super) fn joined(commit: &Commit, parts: &[&Part]) -> Image {
     let mut parts = parts.to_vec();
     parts.sort_by_key(|part| &part.platform);
     let platforms: Vec<_> = parts.iter().map(|part| part.platform.clone()).collect();
-    let bytes = index(commit, &parts);
+    let mut annotations = Labels::from([(REVISION.to_owned(), commit.sha.to_string())]);
+    annotations.extend(agreed(&parts).map(|created| (CREATED.to_owned(), created.to_owned())));
+    let images: Vec<_> = parts.iter().map(|part| (&part.platform, &part.image)).collect();
+    let about: Vec<_> = parts.iter().flat_map(|part| &part.attestations).collect();
     Image {
         shown: format!("index of {}", list(&platforms)),
         is_folder: false,
-        root: Manifest {
-            digest: Digest::of(&bytes),
-            media_type: OCI_INDEX.into(),
-            bytes: bytes.into(),
-        },
+        root: image::joined(&images, &about, &annotations),
         children: Vec::new(),
         blobs: Vec::new(),
         platforms,
         configs: Vec::new(),
     }
-}
-
-/// The bytes: images by platform, then what is said about them. A change here gives every commit another index,
-/// which an immutable tag refuses.
-fn index(commit: &Commit, parts: &[&Part]) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Index<'a> {
-        schema_version: u8,
-        media_type: &'a str,
-        manifests: Vec<Listed<'a>>,
-        annotations: Labels,
-    }
-    let images = parts.iter().map(|part| Listed::of(&part.image, Runs::on(&part.platform)));
-    let about = parts.iter().flat_map(|part| &part.attestations);
-    let about = about.map(|entry| Listed::of(entry, Runs::NOTHING));
-    let mut annotations = Labels::from([(REVISION.to_owned(), commit.sha.to_string())]);
-    annotations.extend(agreed(parts).map(|created| (CREATED.to_owned(), created.to_owned())));
-    let index = Index {
-        schema_version: 2,
-        media_type: OCI_INDEX,
-        manifests: images.chain(about).collect(),
-        annotations,
-    };
-    // Strings and numbers alone: there is nothing that cannot be written.
-    serde_json::to_vec(&index).unwrap_or_default()
 }
 
 /// The moment that all parts were made at, as they say: with SOURCE_DATE_EPOCH it is the commit's.
@@ -207,45 +178,11 @@ fn agreed<'a>(parts: &[&'a Part]) -> Option<&'a str> {
     (is_time && same).then_some(first)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed<'a> {
-    media_type: &'a str,
-    digest: &'a Digest,
-    size: u64,
-    platform: Runs<'a>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a Labels,
-}
-
-#[derive(Serialize)]
-struct Runs<'a> {
-    architecture: &'a str,
-    os: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variant: Option<&'a str>,
-}
-
-impl<'a> Listed<'a> {
-    fn of(entry: &'a Entry, platform: Runs<'a>) -> Self {
-        let Entry { media_type, digest, size, annotations } = entry;
-        Self { media_type, digest, size: *size, platform, annotations }
-    }
-}
-
-impl<'a> Runs<'a> {
-    /// Of a manifest that runs nowhere.
-    const NOTHING: Runs<'static> = Runs { architecture: "unknown", os: "unknown", variant: None };
-
-    fn on(platform: &'a Platform) -> Self {
-        let Platform { os, architecture, variant } = platform;
-        Self { architecture, os, variant: variant.as_deref() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Entry;
+    use crate::names::Digest;
 
     fn commit() -> Commit {
         let sha = "9f2c1e4000000000000000000000000000000000".parse().unwrap();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Failure};
-use crate::image::{Config, Descriptor, Inspected, Manifest, inspect, inspect_config};
+use crate::image::{Config, Descriptor, Entry, Inspected, Manifest, inspect, inspect_config};
 use crate::names::{Commit, Digest, Platform, Tag};
 use crate::registry::{Reference, Registry};
 
@@ -48,26 +48,6 @@ pub(super) struct Part {
     pub(super) attestations: Vec<Entry>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) created: Option<String>,
-}
-
-/// What an index will list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) annotations: BTreeMap<String, String>,
-}
-
-impl Entry {
-    fn of(manifest: &Manifest) -> Self {
-        Self {
-            media_type: manifest.media_type.clone(),
-            digest: manifest.digest.clone(),
-            size: manifest.bytes.len() as u64,
-            annotations: BTreeMap::new(),
-        }
-    }
 }
 
 impl Part {

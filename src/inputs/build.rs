@@ -82,7 +82,7 @@ pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
         whereabouts: Whereabouts {
             host: of("DOCKER_HOST"),
             context: of("DOCKER_CONTEXT"),
-            tls_verify: of("DOCKER_TLS_VERIFY").is_some(),
+            tls_verify: of("DOCKER_TLS_VERIFY"),
             cert_path: of("DOCKER_CERT_PATH").map(Into::into),
             config: of("DOCKER_CONFIG").map(Into::into),
             home: of("HOME").map(Into::into),

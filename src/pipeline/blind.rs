@@ -2,9 +2,10 @@
 //! and the rest is said. Never a refusal: a fork cannot mend it.
 
 use super::journey::{self, Journey};
-use crate::error::{Ending, Unseen};
+use crate::error::{Ending, Failure, Unseen};
 use crate::image;
 use crate::report::{Event, Outcome, figures};
+use crate::survey::bench;
 use crate::survey::platforms::list;
 
 /// Plans what can be planned without credentials.
@@ -18,22 +19,7 @@ pub async fn plan(journey: &Journey<'_>) -> Outcome {
     if let Some(commit) = &commit {
         row("commit", commit.short());
     }
-    if let Some(path) = &journey.inputs.image {
-        match image::open(path).await {
-            Ok(image) => {
-                let size = figures::size(image.size());
-                row(
-                    "image",
-                    format!(
-                        "`{path}` is {}, {size}, {}",
-                        image.root.digest.short(),
-                        list(&image.platforms)
-                    ),
-                );
-            }
-            Err(failure) => row("image", format!("{}: {}", failure.code, failure.what)),
-        }
-    }
+    row("image", image(journey).await);
     if let Some(target) = &journey.inputs.target {
         row(
             "change",
@@ -46,4 +32,22 @@ pub async fn plan(journey: &Journey<'_>) -> Outcome {
     }
     journey.report.say(Event::Planned { rows });
     journey::outcome(Ending::Unchanged)
+}
+
+/// The image that was given, or the Dockerfile; whether ECR has the commit already is not seen.
+async fn image(journey: &Journey<'_>) -> String {
+    let told = |failure: Failure| format!("{}: {}", failure.code, failure.what);
+    let Some(path) = &journey.inputs.image else {
+        return match bench::materials(journey.inputs).await {
+            Ok(materials) => format!("build {}, unless ECR has it", materials.shown),
+            Err(failure) => told(failure),
+        };
+    };
+    match image::open(path).await {
+        Ok(image) => {
+            let (digest, size) = (image.root.digest.short(), figures::size(image.size()));
+            format!("`{path}` is {digest}, {size}, {}", list(&image.platforms))
+        }
+        Err(failure) => told(failure),
+    }
 }

@@ -126,6 +126,12 @@ impl Halt {
         Self::of(Ending::NotDeployed, vec![failure], now)
     }
 
+    /// What was made and pushed may not be rolled out, for all of these reasons.
+    #[must_use]
+    pub fn all_not_deployed(failures: Vec<Failure>, now: &Now) -> Box<Self> {
+        Self::of(Ending::NotDeployed, failures, now)
+    }
+
     /// Refused by clearance: ECR may have been written to by then.
     #[must_use]
     pub fn at_the_gate(failure: Failure, wrote: bool, now: &Now) -> Box<Self> {
@@ -317,13 +323,14 @@ impl Journey<'_> {
     /// `until: push`.
     #[must_use]
     pub fn pushed(&self, plan: &Plan, published: &Published) -> Outcome {
-        let name = plan.image().map(|image| image.repository.to_string()).unwrap_or_default();
+        let name = plan.image().map_or_else(String::new, |planned| {
+            format!("{}:{}", planned.repository, image::short_tag(&planned.tag, &plan.commit))
+        });
         let verb = if published.wrote { "pushed" } else { "unchanged: ECR already has" };
         let ending = if published.wrote { Ending::Shipped } else { Ending::Unchanged };
         Outcome {
             line: Some(format!(
-                "{verb} {name}:{} in {}, no rollout was asked for",
-                plan.short(),
+                "{verb} {name} in {}, no rollout was asked for",
                 figures::took(self.begun.elapsed())
             )),
             image: self.reference(plan, published.uri()),

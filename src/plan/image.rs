@@ -11,6 +11,7 @@ use crate::registry::Held;
 use crate::restore::short_commit;
 use crate::survey::Facts;
 use crate::survey::platforms::{Needs, list};
+use crate::survey::source::{InEngine, Source};
 
 use super::{Draft, ImagePlan, Origin};
 
@@ -27,6 +28,8 @@ pub const EVENT: &str = "dev.slipway.event";
 pub struct Wanted {
     /// Of this commit.
     pub commit: Commit,
+    /// Under this tag.
+    pub tag: Tag,
     /// In this repository.
     pub repository: Repository,
     /// Its settings, where they were seen.
@@ -46,15 +49,17 @@ impl Wanted {
     #[must_use]
     pub fn quoted(&self) -> String {
         match &self.origin {
-            Origin::Take { shown, .. } => format!("`{shown}`"),
-            Origin::Reuse(_) => format!("`{}`", self.short()),
+            Origin::Take { shown, .. }
+            | Origin::Engine { shown, .. }
+            | Origin::Copy { shown, .. } => format!("`{shown}`"),
+            Origin::Reuse(_) | Origin::Build(_) => format!("`{}`", self.short()),
         }
     }
 
     /// `web:9f2c1e4`.
     #[must_use]
     pub fn short(&self) -> String {
-        format!("{}:{}", self.repository, self.commit.short())
+        format!("{}:{}", self.repository, short_tag(&self.tag, &self.commit))
     }
 
     /// What to do where a platform is missing.
@@ -70,7 +75,12 @@ impl Wanted {
                     "docker buildx build --platform {platforms} --output type={form},dest={shown} ."
                 )]
             }
-            Origin::Reuse(_) => {
+            Origin::Engine { shown, .. } => {
+                vec![format!(
+                    "leave out `image`, or docker build --platform {platforms} -t {shown} ."
+                )]
+            }
+            Origin::Reuse(_) | Origin::Copy { .. } | Origin::Build(_) => {
                 vec![format!("ship a new commit whose image is built for {platforms}")]
             }
         }
@@ -81,7 +91,7 @@ impl Wanted {
     pub fn planned(self, needs: Option<Needs>) -> ImagePlan {
         ImagePlan {
             uri: self.found.map(|found| found.uri),
-            tag: self.commit.tag(),
+            tag: self.tag,
             create: self.create,
             origin: self.origin,
             repository: self.repository,
@@ -92,8 +102,19 @@ impl Wanted {
     }
 }
 
+/// A commit's tag with the commit as people read it: `9f2c1e4-linux-arm64`.
+#[must_use]
+pub fn short_tag(tag: &Tag, commit: &Commit) -> String {
+    tag.as_str().replacen(commit.sha.as_str(), commit.sha.short(), 1)
+}
+
 /// Decides which image serves, or adds why none can.
-pub fn wanted(inputs: &Inputs, facts: &Facts, draft: &mut Draft) -> Option<Wanted> {
+pub fn wanted(
+    inputs: &Inputs,
+    facts: &Facts,
+    needs: Option<&Needs>,
+    draft: &mut Draft,
+) -> Option<Wanted> {
     let (repository, state) = facts.repository.as_ref()?;
     let (found, create) = match state {
         RepositoryState::Found(found) => (Some(found.clone()), false),
@@ -110,11 +131,12 @@ pub fn wanted(inputs: &Inputs, facts: &Facts, draft: &mut Draft) -> Option<Wante
         }
     };
     let chosen = match &inputs.intent {
-        Intent::Ship => shipped(inputs, facts, found.as_ref(), draft),
+        Intent::Ship => shipped(inputs, facts, (needs, found.as_ref()), draft),
         Intent::Rollback(to) => earlier(to, facts),
     };
     match chosen {
         Ok(Chosen { commit, origin, has, digests }) => Some(Wanted {
+            tag: crate::survey::tag(inputs, &commit),
             commit,
             repository: repository.clone(),
             found,
@@ -140,7 +162,7 @@ struct Chosen {
 fn shipped(
     inputs: &Inputs,
     facts: &Facts,
-    found: Option<&FoundRepository>,
+    (needs, found): (Option<&Needs>, Option<&FoundRepository>),
     draft: &mut Draft,
 ) -> Result<Chosen, Box<Failure>> {
     let Some(commit) = facts.commit.clone() else {
@@ -148,24 +170,87 @@ fn shipped(
             Failure::new(Code::CommitMissing, "no commit is known").next("give `commit:`"),
         ));
     };
-    match (&facts.source, &facts.held) {
-        (Some(image), None) => Ok(take(commit, image)),
-        (Some(image), Some(held)) if held.manifest.digest == image.root.digest => {
-            Ok(reuse(commit, held))
+    if let Some(made) = &facts.made {
+        return Ok(reuse(commit, made));
+    }
+    // Only the tag of a changed tree moves, and only where nobody needs what it names.
+    let moves = |held: &Held| {
+        commit.dirty
+            && found
+                .is_none_or(|f| f.mutability.may_overwrite(&crate::survey::tag(inputs, &commit)))
+            && !is_needed(&held.manifest.digest, facts)
+    };
+    let held = facts.held.as_ref();
+    match &facts.source {
+        Some(source) => match held {
+            Some(held) if is_same(source, held) => Ok(reuse(commit, held)),
+            Some(held) if !moves(held) => {
+                let given = (shown(source), given_digest(source));
+                Err(Box::new(conflict(&commit, given, held, found)))
+            }
+            _ => Ok(given(commit, source)),
+        },
+        None => match held {
+            Some(held) if !commit.dirty => {
+                recipe(inputs, facts, &commit, held, draft)?;
+                Ok(reuse(commit, held))
+            }
+            Some(held) if !moves(held) => {
+                Err(Box::new(conflict(&commit, ("the changed tree", None), held, found)))
+            }
+            _ => {
+                let building = super::build::building(inputs, facts, &commit, needs, draft)?;
+                let has = building.platforms.clone();
+                Ok(Chosen { commit, origin: Origin::Build(building), has, digests: Vec::new() })
+            }
+        },
+    }
+}
+
+fn shown(source: &Source) -> &str {
+    match source {
+        Source::Files(image) => &image.shown,
+        Source::Engine(given) => &given.shown,
+        Source::Ecr(original) => &original.shown,
+    }
+}
+
+/// The digest of what was given, where it has one before it is pushed.
+fn given_digest(source: &Source) -> Option<&Digest> {
+    match source {
+        Source::Files(image) => Some(&image.root.digest),
+        Source::Engine(_) => None,
+        Source::Ecr(original) => Some(&original.held.manifest.digest),
+    }
+}
+
+/// Whether ECR has it already. An engine knows an image by its manifest or by its config.
+fn is_same(source: &Source, held: &Held) -> bool {
+    match source {
+        Source::Files(image) => image.root.digest == held.manifest.digest,
+        Source::Ecr(original) => original.held.manifest.digest == held.manifest.digest,
+        Source::Engine(given) => {
+            let is = |digest: &Digest| *digest == given.image.id;
+            is(&held.manifest.digest)
+                || matches!(&held.configs[..], [only] if is(&only.digest) || is(&only.manifest))
         }
-        (Some(image), Some(held))
-            if commit.dirty
-                && found.is_none_or(|f| f.mutability.may_overwrite(&commit.tag()))
-                && !is_needed(&held.manifest.digest, facts) =>
-        {
-            Ok(take(commit, image))
+    }
+}
+
+fn given(commit: Commit, source: &Source) -> Chosen {
+    match source {
+        Source::Files(image) => take(commit, image),
+        Source::Ecr(original) => {
+            let digest = original.held.manifest.digest.clone();
+            let origin = Origin::Copy { shown: original.shown.clone(), digest };
+            Chosen { origin, ..reuse(commit, &original.held) }
         }
-        (Some(image), Some(held)) => Err(Box::new(conflict(&commit, image, held, found))),
-        (None, Some(held)) if !commit.dirty => {
-            recipe(inputs, &commit, held, draft)?;
-            Ok(reuse(commit, held))
+        Source::Engine(given) => {
+            let InEngine { shown, image, .. } = &**given;
+            let (id, size) = (image.id.clone(), image.size);
+            let origin = Origin::Engine { shown: shown.clone(), id, size };
+            Chosen { commit, origin, has: vec![image.platform.clone()], digests: Vec::new() }
         }
-        (None, _) => Err(Box::new(nothing_to_ship(facts, &commit))),
     }
 }
 
@@ -207,7 +292,7 @@ fn reuse(commit: Commit, held: &Held) -> Chosen {
 
 fn conflict(
     commit: &Commit,
-    image: &Image,
+    (shown, digest): (&str, Option<&Digest>),
     held: &Held,
     found: Option<&FoundRepository>,
 ) -> Failure {
@@ -215,12 +300,12 @@ fn conflict(
     let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
     let kind = if immutable { "immutable tag" } else { "tag" };
     let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
-        .why(format!(
-            "ECR has {}, `{}` is {}",
-            held.manifest.digest.short(),
-            image.shown,
-            image.root.digest.short()
-        ));
+        .why(match digest {
+            Some(digest) => {
+                format!("ECR has {}, `{shown}` is {}", held.manifest.digest.short(), digest.short())
+            }
+            None => format!("ECR has {}, which is not `{shown}`", held.manifest.digest.short()),
+        });
     if commit.dirty && !immutable {
         return failure
             .why("a tag is not taken from an image that serves or that a rollback restores")
@@ -232,12 +317,13 @@ fn conflict(
 /// An image under the commit's tag is taken only for what its labels say it is.
 fn recipe(
     inputs: &Inputs,
+    facts: &Facts,
     commit: &Commit,
     held: &Held,
     draft: &mut Draft,
 ) -> Result<(), Box<Failure>> {
     let differences: Vec<_> =
-        held.configs.iter().flat_map(|config| differences(commit, config)).collect();
+        held.configs.iter().flat_map(|config| differences(facts, commit, config)).collect();
     if differences.is_empty() {
         return Ok(());
     }
@@ -258,7 +344,7 @@ fn recipe(
     Err(Box::new(failure))
 }
 
-fn differences(commit: &Commit, config: &Configured) -> Vec<String> {
+fn differences(facts: &Facts, commit: &Commit, config: &Configured) -> Vec<String> {
     let label = |name: &str| config.labels.get(name).map(String::as_str);
     let mut differences = Vec::new();
     if let Some(revision) =
@@ -269,28 +355,10 @@ fn differences(commit: &Commit, config: &Configured) -> Vec<String> {
     if label(EVENT).is_some_and(|event| event.starts_with("pull_request")) {
         differences.push("it was built for a pull request, from code that nobody merged".into());
     }
+    if let (Some(recipe), Some(its)) = (&facts.recipe, label(RECIPE)) {
+        differences.extend(recipe.differences(its));
+    }
     differences
-}
-
-fn nothing_to_ship(facts: &Facts, commit: &Commit) -> Failure {
-    let name = facts.repository.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default();
-    let short = commit.short();
-    let why = if commit.dirty {
-        format!(
-            "the tree differs from {}, and an image of a changed tree is never reused",
-            commit.sha.short()
-        )
-    } else {
-        format!(
-            "ECR `{name}` has no tag {short}, `image` is empty, and this version builds no image itself"
-        )
-    };
-    let mut failure =
-        Failure::new(Code::BuildEngine, format!("there is no image of {short}")).why(why);
-    failure.why.extend(facts.engine.clone());
-    failure
-        .next("build it and name it: docker buildx build --output type=oci,dest=image.tar . \\")
-        .next("  && slipway ship --image image.tar")
 }
 
 /// A rollback's image: the commit as slipway recorded it, or its tag in ECR.

@@ -75,15 +75,29 @@ pub fn who(inputs: &Inputs, caller: &Caller) -> String {
 
 fn image(wanted: &Wanted) -> String {
     let name = wanted.short();
+    let create = if wanted.create { "create the repository, " } else { "" };
     match &wanted.origin {
         Origin::Reuse(digest) => format!("{name} is in ECR: {}", digest.short()),
         Origin::Take { shown, digest, size, .. } => {
-            let into = if wanted.create { "create the repository, push" } else { "push" };
             format!(
-                "{name} is not in ECR: {into} `{shown}`, {}, {}",
+                "{name} is not in ECR: {create}push `{shown}`, {}, {}",
                 digest.short(),
                 figures::size(*size)
             )
+        }
+        Origin::Copy { shown, digest } => {
+            format!("{name} is not in ECR: {create}copy `{shown}`, {}", digest.short())
+        }
+        Origin::Engine { shown, size, .. } => {
+            format!(
+                "{name} is not in ECR: {create}push `{shown}` of the engine, {}",
+                figures::size(*size)
+            )
+        }
+        Origin::Build(building) => {
+            let target = building.target.as_ref();
+            let target = target.map_or_else(String::new, |target| format!(", stage `{target}`"));
+            format!("{name} is not in ECR: {create}build {}{target}", building.file)
         }
     }
 }

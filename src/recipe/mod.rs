@@ -2,6 +2,22 @@
 //!
 //! Read here, never changed, and never copied. Leans on `names` and `error` alone.
 
+mod dockerfile;
+mod follow;
+mod ignore;
+mod label;
+mod leaks;
+mod pick;
+mod stream;
 mod tree;
+mod wrong;
 
-pub use tree::{Entry, Kind, Pick, Tree};
+#[cfg(test)]
+mod tests;
+
+pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
+pub use label::Recipe;
+pub use leaks::{Leak, leaks, leaks_in_config, refusal};
+pub use pick::Pick;
+pub use stream::{Sending, sending};
+pub use tree::{Entry, Kind, Tree};

@@ -5,9 +5,11 @@
 
 mod answer;
 mod copy;
+mod naming;
 mod original;
 mod push;
 mod read;
+mod stream;
 mod upload;
 mod wire;
 
@@ -21,11 +23,13 @@ use secrecy::SecretString;
 
 use crate::error::Failure;
 use crate::http::{refuse_plaintext, retry::Patience};
-use crate::image::{Blob, Configured, Manifest};
+use crate::image::{Configured, Manifest};
 use crate::names::{Digest, Platform, Repository, Tag};
 
 pub use original::Original;
 use wire::Wire;
+
+pub use stream::Stored;
 
 /// User and password for the registry; for ECR `AWS` and the authorization token.
 #[derive(Clone, Debug)]
@@ -113,15 +117,15 @@ pub enum Progress<'a> {
     },
     /// So much of a blob is sent in this attempt.
     Sent {
-        /// Which one.
-        blob: &'a Blob,
+        /// Which one, for a line: "layer sha256:0123456789ab".
+        what: &'a str,
         /// Bytes, never more than its size.
         bytes: u64,
     },
     /// The blob is there.
     Stored {
-        /// Which one.
-        blob: &'a Blob,
+        /// Which one, for a line: "layer sha256:0123456789ab".
+        what: &'a str,
     },
     /// An attempt did not work, another one follows.
     Again {
@@ -173,6 +177,18 @@ impl Registry {
         let logins: Logins = Arc::new(move || Box::pin(login()));
         let wire = Wire::new(http, base, repository, logins, Pace::USUAL);
         Ok(Self { wire: Arc::new(wire) })
+    }
+
+    /// Where it listens: `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.wire.at.host.clone()
+    }
+
+    /// `host/repository:tag`, as others would push there.
+    #[must_use]
+    pub fn name_of(&self, tag: &Tag) -> String {
+        format!("{}/{}:{tag}", self.wire.at.host, self.wire.at.repository)
     }
 
     /// With other patience.

@@ -4,18 +4,14 @@
 //! Nothing is under the tag until everything below it is there. Dropping the future stops all of
 //! it.
 
-use std::time::Duration;
-
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::header::CONTENT_TYPE;
-use tokio::time::Instant;
 
-use super::answer::{Asked, Refusal, Trouble};
-use super::read::digest_of;
+use super::answer::Refusal;
+use super::naming::{Naming, Put};
 use super::upload::Came;
-use super::wire::{Answer, Listener, Wire};
+use super::wire::{Listener, Wire};
 use super::{Progress, Pushed, Reference, Registry};
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::image::{Blob, Image, Kind, Manifest};
 use crate::names::{Digest, Repository, Tag};
 
@@ -52,15 +48,6 @@ struct Push<'a> {
     listener: Listener<'a>,
 }
 
-/// What became of a manifest.
-enum Put {
-    Stored,
-    /// The tag cannot be moved; what it names decides.
-    Fixed(Refusal),
-    /// Something below it is not there.
-    Incomplete(Refusal),
-}
-
 impl Push<'_> {
     async fn run(&self) -> Result<Pushed, Failure> {
         let root = &self.image.root;
@@ -80,7 +67,7 @@ impl Push<'_> {
             }
         }
         self.put_whole(root, &Reference::Tag(self.tag.clone()), &mut pushed).await?;
-        self.read_back().await?;
+        self.naming(root).read_back(self.tag).await?;
         Ok(pushed)
     }
 
@@ -124,27 +111,14 @@ impl Push<'_> {
         reference: &Reference,
         pushed: &mut Pushed,
     ) -> Result<(), Failure> {
-        let first = match self.put(manifest, reference).await? {
+        let naming = self.naming(manifest);
+        let first = match naming.put(reference).await? {
             Put::Incomplete(refusal) => refusal,
-            other => return self.settled(other, reference).await,
+            other => return naming.settled(other, reference).await,
         };
         self.bring_again(&first, pushed).await?;
-        match self.put(manifest, reference).await? {
-            Put::Incomplete(refusal) => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
-            other => self.settled(other, reference).await,
-        }
-    }
-
-    async fn settled(&self, put: Put, reference: &Reference) -> Result<(), Failure> {
-        match put {
-            Put::Stored => Ok(()),
-            Put::Fixed(refusal) => match self.digest_at(reference).await? {
-                Some(digest) if digest == self.image.root.digest => Ok(()),
-                Some(digest) => Err(self.conflict(&digest, &refusal)),
-                None => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
-            },
-            Put::Incomplete(refusal) => Err(refusal.told(Asked::PutManifest, &self.wire.at)),
-        }
+        let second = naming.put(reference).await?;
+        naming.settled(second, reference).await
     }
 
     /// Sends what a refused manifest names in vain: what the registry says, or else what it lacks.
@@ -163,46 +137,19 @@ impl Push<'_> {
         for child in &self.image.children {
             let reference = Reference::Digest(child.digest.clone());
             if named.contains(&child.digest) || self.digest_at(&reference).await?.is_none() {
-                self.put(child, &reference).await?;
+                self.naming(child).put(&reference).await?;
             }
         }
         Ok(())
     }
 
-    async fn put(&self, manifest: &Manifest, reference: &Reference) -> Result<Put, Failure> {
-        let what = format!("manifest {}", manifest.digest.short());
-        let patience = self.wire.pace.manifest;
-        self.wire
-            .patiently(&what, true, patience, self.listener, |_| {
-                self.wire.put_manifest(manifest, reference)
-            })
-            .await
-    }
-
-    /// Waits for the tag to name what was pushed: ECR may answer with what was there for a moment.
-    async fn read_back(&self) -> Result<(), Failure> {
-        let reference = Reference::Tag(self.tag.clone());
-        let until = Instant::now() + self.wire.pace.settle;
-        let mut wait = Duration::from_millis(100);
-        loop {
-            let found = self.digest_at(&reference).await?;
-            if found.as_ref() == Some(&self.image.root.digest) {
-                return Ok(());
-            }
-            if Instant::now() + wait > until {
-                return Err(self.not_there(found.as_ref()));
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(2));
-        }
-    }
-
     async fn digest_at(&self, reference: &Reference) -> Result<Option<Digest>, Failure> {
-        let what = format!("manifest {reference}");
-        let patience = self.wire.pace.blob;
-        self.wire
-            .patiently(&what, false, patience, self.listener, |_| self.wire.digest_at(reference))
-            .await
+        self.wire.digest_patiently(reference, self.listener).await
+    }
+
+    fn naming<'b>(&'b self, manifest: &'b Manifest) -> Naming<'b> {
+        let Self { wire, listener, .. } = *self;
+        Naming { wire, shown: &self.image.shown, manifest, listener }
     }
 
     async fn has_blob(&self, blob: &Blob) -> Result<bool, Failure> {
@@ -214,66 +161,6 @@ impl Push<'_> {
                 self.wire.has_blob(own, &blob.digest)
             })
             .await
-    }
-
-    fn conflict(&self, there: &Digest, refusal: &Refusal) -> Failure {
-        let Image { shown, root, .. } = self.image;
-        let what = format!("immutable tag {} holds another image", shortened(self.tag));
-        Failure::new(Code::ImageConflict, what)
-            .why(format!("ECR has {}, `{shown}` is {}", there.short(), root.digest.short()))
-            .why(format!("ECR {}", refusal.said()))
-            .next("leave out `image` to deploy the one in ECR, or ship a new commit")
-    }
-
-    fn not_there(&self, found: Option<&Digest>) -> Failure {
-        let tag = shortened(self.tag);
-        let own = self.image.root.digest.short();
-        match found {
-            Some(there) => {
-                Failure::new(Code::ImageConflict, format!("tag {tag} was moved by somebody else"))
-                    .why(format!("this run pushed {own}, ECR says {} now", there.short()))
-                    .next("let one run at a time push a commit, then run it again")
-            }
-            None => Failure::new(Code::EcrUpload, format!("tag {tag} does not appear in ECR"))
-                .why(format!("ECR took manifest {own}, but does not find the tag since"))
-                .next("run it again: what is in ECR already is not sent twice"),
-        }
-    }
-}
-
-impl Wire {
-    async fn put_manifest(
-        &self,
-        manifest: &Manifest,
-        reference: &Reference,
-    ) -> Result<Put, Trouble> {
-        let url = self.url(&format!("manifests/{reference}"))?;
-        let request = || {
-            let put = self.http.put(url.clone()).timeout(self.pace.answer);
-            put.header(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone())
-        };
-        let response = match self.send(Asked::PutManifest, request).await? {
-            Answer::Good(response) => response,
-            Answer::Refused(refusal) if refusal.is_of_repository() => {
-                return Err(refusal.told(Asked::PutManifest, &self.at).into());
-            }
-            Answer::Refused(refusal) if refusal.is_of_tag() => return Ok(Put::Fixed(refusal)),
-            Answer::Refused(refusal) if refusal.is_of_content() => {
-                return Ok(Put::Incomplete(refusal));
-            }
-            Answer::Refused(refusal) => {
-                return Err(refusal.told(Asked::PutManifest, &self.at).into());
-            }
-        };
-        match digest_of(response.headers()) {
-            Some(stored) if stored != manifest.digest => {
-                let what = format!("manifest {} was stored as another", manifest.digest.short());
-                Err(Failure::new(Code::EcrUpload, what)
-                    .why(format!("`{}` says {stored}", self.at.host))
-                    .into())
-            }
-            _ => Ok(Put::Stored),
-        }
     }
 }
 
@@ -289,13 +176,5 @@ fn count(pushed: &mut Pushed, blob: &Blob, came: Came) {
             pushed.new += 1;
             pushed.new_bytes += blob.size;
         }
-    }
-}
-
-/// A tag as people read it: a commit's first digits.
-fn shortened(tag: &Tag) -> String {
-    match tag.as_str().parse::<crate::names::CommitSha>() {
-        Ok(commit) => commit.short().to_owned(),
-        Err(_) => tag.to_string(),
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::stream;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Body, Response, StatusCode, Url};
 use tokio::time::Instant;
@@ -19,8 +20,8 @@ use super::answer::{Again, Asked, Passing, Refusal, Trouble, elsewhere};
 use super::read::digest_of;
 use super::wire::{Answer, Listener, SMALL, Sent, Wire};
 use crate::error::Failure;
-use crate::image::{Blob, Kind, Pieces};
-use crate::names::Repository;
+use crate::image::{Blob, Broken, Kind};
+use crate::names::{Digest, Repository};
 
 /// How a blob came to be in the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Wire {
                 self.attempt(blob, from, (attempt, &renewed), listener)
             })
             .await?;
-        listener(Progress::Stored { blob });
+        listener(Progress::Stored { what: &what });
         Ok(came)
     }
 
@@ -74,49 +75,61 @@ impl Wire {
         if attempt > 1 && self.has_blob(&self.at.repository, &blob.digest).await? {
             return Ok(Came::Reused);
         }
-        let Some(session) = self.begin(blob, from).await? else {
+        let what = named(blob);
+        let mount = from.map(|from| (&blob.digest, from));
+        let Some(session) = self.begin(&what, mount).await? else {
             return Ok(Came::Reused);
         };
-        let session = self.patch(blob, session, renewed, listener).await?;
-        self.complete(blob, session).await?;
+        let meter = Arc::new(Meter::default());
+        let pieces = stream::unfold(blob.read(), |mut pieces| async {
+            let piece = pieces.next().await?.map_err(Broken::Final);
+            Some((piece, pieces))
+        });
+        let sent = self.patch(&what, session, (pieces, &meter), renewed, listener).await;
+        let session = sent.map_err(|trouble| so_far(trouble, &meter, blob))?;
+        self.complete(&blob.digest, session).await?;
         Ok(Came::Sent)
     }
 
     /// Begins a session, or mounts: then there is nothing left to do.
-    async fn begin(&self, blob: &Blob, from: Option<&Repository>) -> Result<Option<Url>, Trouble> {
+    pub(super) async fn begin(
+        &self,
+        what: &str,
+        mount: Option<(&Digest, &Repository)>,
+    ) -> Result<Option<Url>, Trouble> {
         let mut url = self.url("blobs/uploads/")?;
-        if let Some(from) = from {
+        if let Some((digest, from)) = mount {
             let mut query = url.query_pairs_mut();
-            query.append_pair("mount", blob.digest.as_str()).append_pair("from", from.as_str());
+            query.append_pair("mount", digest.as_str()).append_pair("from", from.as_str());
         }
         let request = || self.http.post(url.clone()).header(CONTENT_LENGTH, 0).timeout(SMALL);
         let response = self.accepted(Asked::Begin, self.send(Asked::Begin, request).await?)?;
-        if from.is_some() && response.status() == StatusCode::CREATED {
+        if mount.is_some() && response.status() == StatusCode::CREATED {
             return Ok(None);
         }
-        match self.location(blob, &url, response.headers())? {
+        match self.location(what, &url, response.headers())? {
             Some(session) => Ok(Some(session)),
             None => Err(self.cut(format!("`{}` began an upload without a location", self.at.host))),
         }
     }
 
-    /// Sends the blob as one stream, and yields where the session is then.
-    async fn patch(
+    /// Sends a blob as one stream, and yields where the session is then.
+    pub(super) async fn patch(
         &self,
-        blob: &Blob,
+        what: &str,
         session: Url,
+        (pieces, meter): (impl Stream<Item = Result<Bytes, Broken>> + Send + 'static, &Arc<Meter>),
         renewed: &AtomicBool,
         listener: Listener<'_>,
     ) -> Result<Url, Trouble> {
-        let meter = Arc::new(Meter::default());
         let request = self
             .http
             .patch(session.clone())
             .header(CONTENT_TYPE, "application/octet-stream")
-            .body(body(blob.read(), Arc::clone(&meter)));
+            .body(body(pieces, Arc::clone(meter)));
         let sent = tokio::select! {
             sent = self.send_once(request) => sent,
-            () = self.stalled(blob, &meter, listener) => {
+            () = self.stalled(what, meter, listener) => {
                 Err(self.cut(format!("`{}` took nothing any more", self.at.host)))
             }
         };
@@ -124,7 +137,7 @@ impl Wire {
         if let Some(failure) = meter.failure() {
             return Err(failure.into());
         }
-        let sent = sent.map_err(|trouble| so_far(trouble, &meter, blob))?;
+        let sent = sent?;
         let answer = match sent {
             Sent::Answered(answer) => answer,
             Sent::Expired(_, refusal) if renewed.swap(true, Ordering::Relaxed) => {
@@ -140,12 +153,13 @@ impl Wire {
             let sent = meter.sent();
             return Err(self.cut(format!("`{}` answered after {sent} bytes", self.at.host)));
         }
-        let next = self.location(blob, &session, response.headers())?;
+        let next = self.location(what, &session, response.headers())?;
         Ok(next.unwrap_or(session))
     }
 
-    async fn complete(&self, blob: &Blob, mut session: Url) -> Result<(), Trouble> {
-        session.query_pairs_mut().append_pair("digest", blob.digest.as_str());
+    /// Gives a session's bytes their name.
+    pub(super) async fn complete(&self, digest: &Digest, mut session: Url) -> Result<(), Trouble> {
+        session.query_pairs_mut().append_pair("digest", digest.as_str());
         let request = || {
             let put = self.http.put(session.clone());
             put.header(CONTENT_LENGTH, 0).timeout(self.pace.answer)
@@ -153,7 +167,7 @@ impl Wire {
         let answer = self.send(Asked::Complete, request).await;
         let response = self.accepted(Asked::Complete, answer?)?;
         match digest_of(response.headers()) {
-            Some(stored) if stored != blob.digest => {
+            Some(stored) if stored != *digest => {
                 Err(self.cut(format!("`{}` stored it as {}", self.at.host, stored.short())))
             }
             _ => Ok(()),
@@ -174,7 +188,7 @@ impl Wire {
     /// Where the session goes on: on the registry's own origin, since our login goes with it.
     fn location(
         &self,
-        blob: &Blob,
+        what: &str,
         asked: &Url,
         headers: &HeaderMap,
     ) -> Result<Option<Url>, Trouble> {
@@ -182,7 +196,7 @@ impl Wire {
         let url = location.to_str().ok().and_then(|text| asked.join(text).ok());
         match url {
             Some(url) if url.origin() == self.base.origin() => Ok(Some(url)),
-            Some(url) => Err(elsewhere(&named(blob), &url, &self.at).into()),
+            Some(url) => Err(elsewhere(what, &url, &self.at).into()),
             None => Err(self.cut(format!("`{}` gave a location that is no URL", self.at.host))),
         }
     }
@@ -192,15 +206,18 @@ impl Wire {
     }
 
     /// Tells how far the blob has come, and ends when nothing moves for too long.
-    async fn stalled(&self, blob: &Blob, meter: &Meter, listener: Listener<'_>) {
+    async fn stalled(&self, what: &str, meter: &Meter, listener: Listener<'_>) {
         let tick = (self.pace.stall / 4).min(Duration::from_millis(500));
         let (mut last, mut since) = (0, Instant::now());
         loop {
             tokio::time::sleep(tick).await;
             let sent = meter.sent();
             if sent != last {
+                listener(Progress::Sent { what, bytes: sent });
+            }
+            // Bytes that are not there yet are not the registry's to take.
+            if sent != last || meter.starved.load(Ordering::Relaxed) {
                 (last, since) = (sent, Instant::now());
-                listener(Progress::Sent { blob, bytes: sent });
             }
             let all = meter.finished.load(Ordering::Acquire);
             let limit = if all { self.pace.answer } else { self.pace.stall };
@@ -239,8 +256,10 @@ fn so_far(trouble: Trouble, meter: &Meter, blob: &Blob) -> Trouble {
 
 /// What the connection has taken of a blob.
 #[derive(Debug, Default)]
-struct Meter {
+pub(super) struct Meter {
     sent: AtomicU64,
+    /// It would take more if there were any.
+    starved: AtomicBool,
     /// All of it, and it was what its digest says.
     finished: AtomicBool,
     failure: Mutex<Option<Failure>>,
@@ -262,15 +281,24 @@ impl Meter {
 
 /// A body of unknown length, so that it is sent in chunks and can be broken off: an error in place
 /// of its end closes the connection, and the session is never completed.
-fn body(pieces: Pieces, meter: Arc<Meter>) -> Body {
+fn body(
+    pieces: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static,
+    meter: Arc<Meter>,
+) -> Body {
+    let pieces = Box::pin(pieces);
     Body::wrap_stream(stream::unfold((pieces, meter), |(mut pieces, meter)| async move {
-        match pieces.next().await {
+        meter.starved.store(true, Ordering::Relaxed);
+        let piece = pieces.next().await;
+        meter.starved.store(false, Ordering::Relaxed);
+        match piece {
             Some(Ok(piece)) => {
                 meter.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
                 Some((Ok(piece), (pieces, meter)))
             }
-            Some(Err(failure)) => {
-                meter.failed(failure);
+            Some(Err(broken)) => {
+                if let Broken::Final(failure) = broken {
+                    meter.failed(failure);
+                }
                 Some((Err(io::Error::other("the blob is not what it says")), (pieces, meter)))
             }
             None => {

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use self::summary::Summary;
 use self::terminal::Terminal;
 use self::text::{Piece, Text};
-use crate::error::Severity;
+use crate::error::{Failure, Severity, Told};
 use crate::github::door::{Door, Runner, own_line};
 use crate::github::foreign;
 
@@ -108,6 +108,19 @@ impl Reporter {
             stood: BTreeMap::new(),
         };
         Self { views: Mutex::new(views) }
+    }
+
+    /// Warns of something that does not stop the run.
+    pub fn warn(&self, failure: Failure) {
+        let Failure { code, what, why, next } = failure;
+        self.say(Event::Told(Told {
+            severity: Severity::Warning,
+            code,
+            what,
+            why,
+            now: None,
+            next,
+        }));
     }
 
     /// Hides this secret in everything that follows: log, files and terminal.

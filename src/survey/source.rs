@@ -1,18 +1,40 @@
 //! The image's side of the facts: the repository, what it has under the commit's tag, the image
 //! that was given.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::aws::{Aws, RepositoryState};
+use crate::docker::{Engine, EngineImage};
 use crate::error::{Code, Failure, Unseen};
 use crate::http;
 use crate::image::{self, Image};
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Commit, ImageRef, Repository};
+use crate::names::{Account, Commit, EcrRef, ImageRef, Repository};
 use crate::record::Record;
-use crate::registry::{Held, Login, Reference, Registry};
+use crate::registry::{Held, Login, Original, Reference, Registry};
 
 use super::Reads;
+
+/// The image that was given.
+pub enum Source {
+    /// A layout or an archive.
+    Files(Image),
+    /// An image in the Docker Engine.
+    Engine(Box<InEngine>),
+    /// An image in another repository of the same registry, or under another tag.
+    Ecr(Box<Original>),
+}
+
+/// An image in the Docker Engine.
+pub struct InEngine {
+    /// As it was typed.
+    pub shown: String,
+    /// Where it is.
+    pub engine: Engine,
+    /// What it is.
+    pub image: EngineImage,
+}
 
 /// What was found on the image's side.
 pub struct Shelf {
@@ -27,7 +49,7 @@ pub struct Shelf {
     /// What the commit's tag names.
     pub held: Option<Held>,
     /// The image that was given.
-    pub source: Option<Image>,
+    pub source: Option<Source>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
 }
@@ -36,11 +58,13 @@ pub struct Shelf {
 pub async fn shelf(
     inputs: &Inputs,
     commit: Option<&Commit>,
-    aws: &Aws,
+    (aws, account): (&Aws, &Account),
     reads: &Reads,
 ) -> Result<Shelf, Failure> {
+    let given = inputs.image.as_deref().filter(|_| super::ships(inputs));
+    let elsewhere = given.filter(|given| EcrRef::is_meant(given) && !Path::new(given).exists());
     let source = async {
-        match inputs.image.as_deref().filter(|_| super::ships(inputs)) {
+        match given.filter(|_| elsewhere.is_none()) {
             Some(path) => opened(inputs, path).await.map(Some),
             None => Ok(None),
         }
@@ -48,12 +72,55 @@ pub async fn shelf(
     let ecr = ecr(inputs, commit, aws, reads);
     let (source, mut shelf) = tokio::try_join!(source, ecr)?;
     shelf.source = source;
+    if let Some(typed) = elsewhere {
+        let named = named(typed)?;
+        // The repository may have to be created first; the one to copy from is there.
+        let registry = match &shelf.registry {
+            Some(registry) => registry.clone(),
+            None => registry(aws, &named.repository).await?.0,
+        };
+        reads.add(1);
+        let original = registry.original(&named, account, &inputs.region).await?;
+        shelf.source = Some(Source::Ecr(Box::new(original)));
+    }
     Ok(shelf)
 }
 
-/// A path is relative to where slipway was started, as every path that is typed.
-async fn opened(_inputs: &Inputs, path: &str) -> Result<Image, Failure> {
-    image::open(path).await
+/// A reference in ECR, as it was typed.
+fn named(typed: &str) -> Result<EcrRef, Failure> {
+    typed.parse().map_err(|clause: String| {
+        let typed = crate::error::one_line(typed, 100);
+        Failure::new(Code::ImageMissing, format!("image `{typed}` is no reference in ECR"))
+            .why(clause)
+            .next("write it as HOST/REPOSITORY:TAG or HOST/REPOSITORY@sha256:...")
+    })
+}
+
+/// What was typed is a path, relative to where slipway was started, or else an image's name in the
+/// engine.
+async fn opened(inputs: &Inputs, typed: &str) -> Result<Source, Failure> {
+    let no_file = match image::open(typed).await {
+        Err(failure) if failure.code == Code::ImageMissing => failure,
+        opened => return opened.map(Source::Files),
+    };
+    let engine = match Engine::find(&inputs.build.whereabouts).await {
+        Ok(engine) => engine,
+        Err(none) => {
+            let next = no_file.next.clone();
+            let failure = Failure { next: Vec::new(), ..no_file };
+            return Err(Failure { next, ..failure.why(format!("as a name: {}", none.what)) });
+        }
+    };
+    match engine.inspect(typed).await? {
+        Some(image) => {
+            let shown = typed.to_owned();
+            Ok(Source::Engine(Box::new(InEngine { shown, engine, image })))
+        }
+        None => Err(no_file.why(format!(
+            "{}, at {}, has no image of that name",
+            engine.facts.product, engine.shown
+        ))),
+    }
 }
 
 async fn ecr(
@@ -93,7 +160,7 @@ async fn ecr(
             reads.add(1);
             if let Some(commit) = commit {
                 reads.add(1);
-                shelf.held = registry.held(&Reference::Tag(commit.tag())).await?;
+                shelf.held = registry.held(&Reference::Tag(super::tag(inputs, commit))).await?;
             }
             shelf.registry = Some(registry);
         }

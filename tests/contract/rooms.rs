@@ -19,7 +19,10 @@ const FLOORS: &[(Within, &[&str])] = &[
     ),
     (
         Within::Order,
-        &["survey", "plan", "publish", "clear", "deploy", "watch", "settle", "rollback", "ending"],
+        &[
+            "survey", "plan", "build", "publish", "clear", "deploy", "watch", "settle", "rollback",
+            "ending",
+        ],
     ),
     (Within::Order, &["pipeline", "history", "index"]),
     (Within::Order, &["cli", "main"]),

@@ -2,9 +2,11 @@
 
 mod copying;
 mod faults;
+mod forms;
 mod originals;
 mod real;
 mod server;
+mod stream;
 mod testbed;
 
 use std::sync::Arc;

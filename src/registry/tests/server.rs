@@ -233,7 +233,7 @@ impl State {
             self.blobs.insert(mount.clone(), bytes);
             return (201, vec![("Docker-Content-Digest".into(), mount.clone())], vec![]);
         }
-        // Sessions end: how many there are is no name for the next one.
+        // Ended sessions are taken away, so their number names one twice.
         self.begun += 1;
         let id = format!("s{}", self.begun);
         self.sessions.insert(id.clone(), None);

@@ -1,0 +1,147 @@
+"""Builds by slipway, and by docker build and docker push of the same engine, on the testbed's real parts.
+
+    python3 benches/build.py [RUNS]
+
+Both stores of Docker Engine 28. Builds: a context of 100,000 small files, a Dockerfile of ten steps with
+nothing in the cache, the same again unchanged. Pushes: 600 MB in six layers out of the engine. slipway runs
+`ship --until push`, whose steps say their own time; docker's are timed as its users would. The runs take
+turns, each with something that no cache has. The testbed has to be up.
+"""
+
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chain import REGISTRY, TESTBED, runner
+from measure import OURS, SLIPWAY, Took, median, need, run, table
+
+FILES = 100_000
+STEPS = """FROM scratch
+COPY busybox /bin/busybox
+SHELL ["/bin/busybox", "sh", "-c"]
+COPY salt /salt
+""" + "".join(f"RUN /bin/busybox echo {n} > /{n}\n" for n in range(1, 8))
+ALL = "FROM scratch\nCOPY . /srv\n"
+
+
+@contextmanager
+def engine(store: str) -> Iterator[None]:
+    """The testbed's engine 28 with this store of images."""
+    part = TESTBED / "parts" / "engine"
+    env = {**os.environ, "SLIPWAY_TESTBED_STORE": store}
+    subprocess.run([part, "up"], check=True, env=env)
+    try:
+        yield
+    finally:
+        subprocess.run([part, "down"], check=True, env=env)
+
+
+def small_files(to: Path) -> None:
+    """A thousand folders of a hundred small files, as sources are."""
+    rng = random.Random(7)
+    for folder in range(FILES // 100):
+        at = to / f"{folder:03}"
+        at.mkdir()
+        for file in range(100):
+            (at / f"{file}.txt").write_bytes(rng.randbytes(rng.randint(50, 400)).hex().encode())
+
+
+def ten_steps(to: Path) -> None:
+    """A Dockerfile that copies, and runs seven times."""
+    shutil.copy("/bin/busybox", to)
+
+
+def large(to: Path) -> None:
+    """600 MB in six layers: programs and libraries of this machine, as an image holds them."""
+    found = (path for place in ("/usr/lib", "/usr/bin", "/usr/local") for path in sorted(Path(place).rglob("*")))
+    files = (path for path in found if path.is_file() and not path.is_symlink())
+    for layer in range(6):
+        with (to / f"layer-{layer}").open("wb") as into:
+            while into.tell() < 100_000_000:
+                into.write(next(files).read_bytes())
+
+
+LAYERS = "FROM scratch\n" + "".join(f"COPY layer-{n} /{n}\n" for n in range(6)) + "COPY salt /salt\n"
+
+
+def commit(number: int) -> str:
+    """A commit of this run's own."""
+    return f"{number:08x}{os.getpid():08x}".ljust(40, "b")
+
+
+def steps(took: Took) -> dict[str, float]:
+    """The seconds of slipway's own steps."""
+    events = (json.loads(line) for line in took.out.splitlines() if line.startswith("{"))
+    return {event["step"]: event["seconds"] for event in events if event["event"] == "step-done"}
+
+
+def ship(context: Path, number: int, env: dict[str, str]) -> Took:
+    """Builds and pushes by slipway."""
+    words = ["ship", "--repository", "web", "--until", "push", "--platform", "linux/amd64", "--json"]
+    words += ["--commit", commit(number), "--context", str(context)]
+    return run([SLIPWAY, *words], env)
+
+
+def docker(context: Path, number: int, env: dict[str, str]) -> dict[str, Took]:
+    """The same by docker, step by step."""
+    to = f"{REGISTRY}/web:{commit(number)}"
+    login = f"aws ecr get-login-password | docker login --username AWS --password-stdin {REGISTRY}"
+    run(["/bin/bash", "-c", login], env)
+    built = run(["docker", "build", "--provenance=false", "-q", "-t", to, str(context)], env)
+    return {"build": built, "push": run(["docker", "push", "-q", to], env)}
+
+
+def salted(context: Path, salt: str) -> None:
+    """What no cache has."""
+    (context / "salt").write_text(salt)
+
+
+def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Callable[[int], str], runs: int) -> None:
+    """Both in turns, the first of each left out."""
+    ours, theirs = [], []
+    with runner() as env, tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
+        env["DOCKER_HOST"] = os.environ.get("DOCKER_HOST", env.get("DOCKER_HOST", ""))
+        context = Path(folder)
+        fill(context)
+        (context / "Dockerfile").write_text(dockerfile)
+        for number in range(2 * runs + 2):
+            salted(context, salts(number))
+            if number % 2 == 0:
+                ours.append(ship(context, number, env))
+            else:
+                theirs.append(docker(context, number, env))
+    del ours[0], theirs[0]
+    mine = [steps(one) for one in ours]
+    for step in ("build", "push"):
+        own = [Took(one[step], took.cpu, took.peak, "") for one, took in zip(mine, ours, strict=True)]
+        rows = [(f"docker {step}", median([one[step] for one in theirs]))]
+        rows += [(f"slipway's step {step} (CPU and peak of its whole run)", median(own))]
+        table(f"{title}: {step}", rows)
+    whole = [Took(sum(t.wall for t in one.values()), sum(t.cpu for t in one.values()), 0, "") for one in theirs]
+    table(f"{title}: the whole run", [("docker build, docker push", median(whole)), ("slipway ship --until push", median(ours))])
+
+
+def main() -> None:
+    need(**OURS)
+    if subprocess.run([TESTBED / "status"], capture_output=True, check=False).returncode != 0:
+        sys.exit("the testbed is not up, so nothing was measured: testbed/up")
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    for store in ("classic", "containerd"):
+        with engine(store):
+            each = lambda number: f"{os.getpid()} {number}"
+            scene(f"{store} store, 100,000 files", small_files, ALL, each, runs)
+            scene(f"{store} store, ten steps, cold", ten_steps, STEPS, each, runs)
+            scene(f"{store} store, ten steps, unchanged", ten_steps, STEPS, lambda _: "same", runs)
+            scene(f"{store} store, 600 MB in six layers", large, LAYERS, each, runs)
+
+
+if __name__ == "__main__":
+    main()

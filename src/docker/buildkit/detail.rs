@@ -1,0 +1,118 @@
+//! What a builder adds to its error: which step, and which lines of the Dockerfile. An old one adds nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::google::rpc;
+use prost::Message as _;
+use serde::Deserialize;
+
+/// Lines of a Dockerfile, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    /// What stands there, on one line.
+    pub(super) text: String,
+}
+
+/// What is known besides the words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Details {
+    /// The digest of the step.
+    pub(super) step: Option<String>,
+    pub(super) place: Option<Place>,
+}
+
+#[derive(Deserialize)]
+struct Vertex {
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    info: Info,
+    #[serde(default)]
+    ranges: Vec<Range>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(default)]
+    data: String,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    start: Position,
+    #[serde(default)]
+    end: Position,
+}
+
+#[derive(Default, Deserialize)]
+struct Position {
+    #[serde(default)]
+    line: usize,
+}
+
+impl Details {
+    /// Reads those that came with an error; what is not understood is left out.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let mut details = Self::default();
+        let Ok(status) = rpc::Status::decode(bytes) else { return details };
+        for any in status.details {
+            if any.type_url.ends_with("errdefs.Vertex+json") {
+                let vertex: Option<Vertex> = serde_json::from_slice(&any.value).ok();
+                details.step = details.step.or(vertex.map(|vertex| vertex.digest));
+            } else if any.type_url.ends_with("errdefs.Source+json") {
+                let source: Option<Source> = serde_json::from_slice(&any.value).ok();
+                details.place = details.place.or(source.and_then(|source| source.place()));
+            }
+        }
+        details
+    }
+}
+
+impl Source {
+    fn place(self) -> Option<Place> {
+        let range = self.ranges.first().filter(|range| range.start.line > 0)?;
+        let data = STANDARD.decode(self.info.data).ok()?;
+        let text = String::from_utf8_lossy(&data);
+        let (first, last) = (range.start.line, range.end.line.max(range.start.line));
+        let lines: Vec<_> = text.lines().skip(first - 1).take(last - first + 1).collect();
+        Some(Place { line: first, text: joined(&lines) })
+    }
+}
+
+/// Lines that go on after a backslash, as one.
+fn joined(lines: &[&str]) -> String {
+    let parts = lines.iter().map(|line| line.trim().trim_end_matches('\\').trim_end());
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Where an instruction stands, if it is there once: for builders that do not say so themselves.
+pub(super) fn find(dockerfile: &str, instruction: &str) -> Option<Place> {
+    let same = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = same(instruction);
+    let lines: Vec<_> = dockerfile.lines().collect();
+    let mut found = None;
+    let mut at = 0;
+    while at < lines.len() {
+        let goes_on = |line: &&&str| line.trim_end().ends_with('\\');
+        let more = lines[at..].iter().take_while(goes_on).count();
+        let last = (at + more).min(lines.len() - 1);
+        let text = joined(&lines[at..=last]);
+        if same(&text).eq_ignore_ascii_case(&wanted) {
+            if found.is_some() {
+                return None;
+            }
+            found = Some(Place { line: at + 1, text });
+        }
+        at = last + 1;
+    }
+    found
+}
+
+/// One line by its number.
+pub(super) fn line(dockerfile: &str, line: usize) -> Option<Place> {
+    let text = dockerfile.lines().nth(line.checked_sub(1)?)?;
+    Some(Place { line, text: text.trim().to_owned() })
+}

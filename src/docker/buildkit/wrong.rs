@@ -1,0 +1,197 @@
+//! Makes a cause of how a build ended: which step of the Dockerfile, what it said, and what to do.
+//!
+//! Pure, over the builder's status, the progress so far and the order. Builders differ in their words by
+//! their age; what is not recognized is quoted as it is.
+
+mod base;
+mod step;
+
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
+
+use tonic::{Code as Grpc, Status};
+
+use super::super::{Order, Place as Engine};
+use super::detail::{self, Details, Place};
+use super::progress::{Progress, Step};
+use crate::error::{Code, Failure, quoted};
+
+/// What is known when a build has failed.
+pub(super) struct Ended<'a> {
+    pub(super) order: &'a Order,
+    pub(super) progress: &'a Progress,
+    /// Secrets that were asked for and not given.
+    pub(super) missing: &'a [String],
+}
+
+/// The status, taken apart.
+struct Said<'a> {
+    words: String,
+    step: Option<&'a Step>,
+    place: Option<Place>,
+}
+
+impl Ended<'_> {
+    /// Why it failed.
+    pub(super) fn failure(&self, status: &Status) -> Failure {
+        if status.source().is_some() || matches!(status.code(), Grpc::Unavailable) {
+            return lost(status);
+        }
+        let said = self.said(status);
+        if said.words.contains("no space left on device") {
+            return full(&said.words);
+        }
+        if super::progress::is_cancelled(&said.words) {
+            return lost(status);
+        }
+        self.of_step(&said)
+            .or_else(|| self.of_base(&said))
+            .or_else(|| self.of_file(&said))
+            .unwrap_or_else(|| self.of_other(&said))
+    }
+
+    fn said(&self, status: &Status) -> Said<'_> {
+        let details = Details::read(status.details());
+        let named = details.step.as_deref().and_then(|digest| self.progress.step(digest));
+        let step = named.or_else(|| self.progress.failed());
+        let words = self.progress.masked(plain(status.message()).to_owned());
+        let place = details.place.or_else(|| self.look_up(&words, step));
+        let place = place.map(|place| Place { text: self.progress.masked(place.text), ..place });
+        Said { words, step, place }
+    }
+
+    /// The place in the Dockerfile for a builder that does not tell it.
+    fn look_up(&self, words: &str, step: Option<&Step>) -> Option<Place> {
+        let dockerfile = std::fs::read_to_string(&self.order.file).ok()?;
+        if let Some((_, rest)) =
+            words.split_once("parse error line ").or(words.split_once("on line "))
+        {
+            let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            return detail::line(&dockerfile, number.parse().ok()?);
+        }
+        detail::find(&dockerfile, step?.name.split_once("] ")?.1)
+    }
+
+    /// The Dockerfile as its user knows it.
+    fn file(&self) -> String {
+        let file = &self.order.file;
+        let shown = file.strip_prefix(&self.order.context).unwrap_or(file);
+        let shown = shown.strip_prefix(".").unwrap_or(shown);
+        format!("`{}`", shown.display())
+    }
+
+    /// The line of the Dockerfile, as a line of why.
+    fn line(&self, place: &Place) -> String {
+        format!("{} line {}: {}", self.file(), place.line, quoted(&place.text))
+    }
+
+    /// The Dockerfile itself.
+    fn of_file(&self, said: &Said<'_>) -> Option<Failure> {
+        let (words, file) = (&said.words, self.file());
+        let fault = |what: String| Failure::new(Code::BuildFile, what);
+        if words.contains("failed to read dockerfile") {
+            return Some(missing_file(&self.order.file));
+        }
+        if words.contains("Dockerfile cannot be empty") {
+            return Some(
+                fault(format!("{file} is empty")).next("write what the image is made of into it"),
+            );
+        }
+        if words.contains("target stage") {
+            let target = self.order.target.as_deref().unwrap_or_default();
+            return Some(
+                fault(format!("{file} has no stage `{target}`"))
+                    .why(format!("the builder: {}", quoted(words)))
+                    .next(format!("set `target` to the name of a stage: FROM ... AS {target}")),
+            );
+        }
+        let parse = words.split_once("parse error").map(|(_, rest)| rest.split_once(": "));
+        let reason = match parse {
+            Some(rest) => rest.map_or(words.as_str(), |(_, reason)| reason),
+            None if said.step.is_none() => words,
+            None => return None,
+        };
+        let at = said.place.as_ref().map(|place| format!(" line {}", place.line));
+        let mut failure = fault(format!("{file}{} cannot be used", at.clone().unwrap_or_default()));
+        if let Some(place) = &said.place {
+            failure = failure.why(self.line(place));
+        }
+        Some(failure.why(format!("the builder: {}", quoted(reason))).next(format!(
+            "correct{} {} {file}",
+            at.unwrap_or_default(),
+            if said.place.is_some() { "of" } else { "" }
+        )))
+    }
+
+    /// A failure of no known kind: the builder's words and what they are about.
+    fn of_other(&self, said: &Said<'_>) -> Failure {
+        let about = said.step.map_or_else(
+            || Failure::new(Code::BuildEngine, "the builder gave up"),
+            |step| Failure::new(Code::BuildStep, format!("{} failed", self.step_name(step))),
+        );
+        let about = said.place.iter().fold(about, |about, place| about.why(self.line(place)));
+        about
+            .why(format!("the builder: {}", quoted(&said.words)))
+            .next("act on the builder's words; the lines before them are in the log of this step")
+    }
+}
+
+/// Without what builders put before their words, one around the other.
+fn plain(words: &str) -> &str {
+    const BEFORE: &[&str] = &[
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to create LLB definition: ",
+        "failed to solve: ",
+        "rpc error: code = Unknown desc = ",
+        "dockerfile.v0: ",
+    ];
+    let mut words = words;
+    while let Some(rest) = BEFORE.iter().find_map(|before| words.strip_prefix(before)) {
+        words = rest;
+    }
+    words
+}
+
+/// There is no such file.
+pub(super) fn missing_file(file: &Path) -> Failure {
+    Failure::new(Code::BuildFile, format!("`{}` is not there", file.display()))
+        .next("write it, or say where it is: `file: PATH`")
+}
+
+/// The engine went away, or ended the build by itself.
+fn lost(status: &Status) -> Failure {
+    let words = status.source().map_or_else(|| status.message().to_owned(), deepest);
+    Failure::new(Code::BuildEngine, "the engine ended the build before it was done")
+        .why(format!("its connection: {}", quoted(&words)))
+        .next("look why the engine stopped: journalctl -u docker; then run this again")
+}
+
+/// The innermost cause, which says most.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn full(words: &str) -> Failure {
+    Failure::new(Code::BuildEngine, "the engine's disk is full")
+        .why(format!("the builder: {}", quoted(words)))
+        .next("make room where the engine keeps its images: docker system prune")
+}
+
+/// The engine gives no connection to its builder.
+pub(super) fn unreached(engine: &Engine, error: &io::Error) -> Failure {
+    let place = match engine {
+        Engine::Unix(path) => format!("unix://{}", path.display()),
+        Engine::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
+    };
+    Failure::new(
+        Code::BuildEngine,
+        format!("the engine at {place} gives no connection to BuildKit"),
+    )
+    .why(quoted(&error.to_string()))
+    .next("docker version   shows whether it runs; BuildKit is in engines from 18.09 on")
+}

@@ -1,0 +1,95 @@
+//! An image that a Dockerfile begins with or copies from, and that cannot be had.
+
+use super::{Ended, Said};
+use crate::error::{Code, Failure, quoted};
+
+/// Where images without a host come from.
+const HUB: &str = "docker.io";
+
+/// What builders write before the name of an image that they ask a registry about.
+const ASKED: &[&str] = &["load metadata for ", "FROM ", "resolve image config for "];
+
+impl Ended<'_> {
+    /// The image could not be asked for or pulled.
+    pub(super) fn of_base(&self, said: &Said<'_>) -> Option<Failure> {
+        let image = image(said)?;
+        let host = host(image);
+        let words = said.words.as_str();
+        let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+        let denied = has(&[
+            "401 Unauthorized",
+            "403 Forbidden",
+            "authorization failed",
+            "access denied",
+            "no basic auth",
+            "insufficient_scope",
+        ]);
+        let given = self.order.logins.iter().any(|login| same_host(&login.host, host));
+        let (why, next) = if denied && given {
+            (
+                format!(
+                    "the login for {host} in `base-logins` may not pull it, or there is no such image"
+                ),
+                format!("correct the login for {host} in `base-logins`"),
+            )
+        } else if denied {
+            (
+                format!("{host} asks for a login, or there is no such image"),
+                format!("add a login for {host} to the input `base-logins`"),
+            )
+        } else if has(&["no match for platform"]) {
+            let platforms: Vec<_> = self.order.platforms.iter().map(ToString::to_string).collect();
+            (
+                format!("{host} does not have it for {}", platforms.join(", ")),
+                "begin with an image that is there for this platform".into(),
+            )
+        } else if has(&["429", "toomanyrequests"]) {
+            (
+                format!("{host} allows no more pulls for now"),
+                format!("add a login for {host} to the input `base-logins`, which may pull more"),
+            )
+        } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
+            (
+                format!("the engine did not reach {host}"),
+                format!("let the engine's machine reach {host}, or name another registry in FROM"),
+            )
+        } else {
+            (format!("{host} has no such image"), "correct the name or the tag in FROM".into())
+        };
+        let failure =
+            Failure::new(Code::BuildBase, format!("base image `{image}` cannot be pulled"));
+        let failure =
+            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        Some(failure.why(why).why(format!("the builder: {}", quoted(reason(words)))).next(next))
+    }
+}
+
+/// The image that it is about: the builder's words name it, or the step that failed.
+fn image<'a>(said: &'a Said<'_>) -> Option<&'a str> {
+    const BEFORE: &str = "failed to resolve source metadata for ";
+    if let Some((_, rest)) = said.words.split_once(BEFORE) {
+        return Some(rest.split_once(": ").map_or(rest, |(image, _)| image));
+    }
+    let name = said.step?.name.as_str();
+    let (_, rest) = ASKED.iter().find_map(|asked| name.split_once(asked))?;
+    rest.split_whitespace().next().filter(|image| !image.is_empty())
+}
+
+/// The words after the name of the image.
+fn reason(words: &str) -> &str {
+    match words.split_once("failed to resolve source metadata for ") {
+        Some((_, rest)) => rest.split_once(": ").map_or(rest, |(_, reason)| reason),
+        None => words,
+    }
+}
+
+fn host(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => HUB,
+    }
+}
+
+fn same_host(login: &str, host: &str) -> bool {
+    super::super::answers::host(login) == super::super::answers::host(host)
+}

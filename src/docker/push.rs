@@ -1,0 +1,236 @@
+//! The engine's own push, for a store that keeps layers as a registry has them: with a login in memory, and with
+//! what goes wrong told by the codes of a push of our own.
+
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
+use bollard::query_parameters::PushImageOptions;
+use futures_util::StreamExt as _;
+use secrecy::ExposeSecret as _;
+
+use super::engine::Engine;
+use super::images::split;
+use super::order::Login;
+use crate::error::{Code, Failure, quoted};
+use crate::http::causes;
+use crate::http::retry::Patience;
+use crate::names::Digest;
+
+/// What a push does while it lasts. The engine's words are foreign text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushing<'a> {
+    /// So much of all layers together, as far as the engine says.
+    Sent {
+        /// Bytes of the layer that the engine spoke of last.
+        bytes: u64,
+    },
+    /// An attempt did not work, another one follows.
+    Again {
+        /// Why.
+        why: &'a str,
+        /// After this long.
+        wait: Duration,
+    },
+}
+
+/// Why an attempt came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Throttled,
+    /// 5xx, a connection that broke.
+    Cut,
+    /// No connection at all.
+    Unreached,
+    /// It has no name that it can be reached by, or TLS is not trusted: not better in a moment.
+    Unknown,
+    Login,
+    Denied,
+    Missing,
+    Immutable,
+    Other,
+}
+
+impl Said {
+    fn is_passing(self) -> bool {
+        matches!(self, Self::Throttled | Self::Cut | Self::Unreached)
+    }
+}
+
+impl Engine {
+    /// Pushes what is called `HOST/REPOSITORY:TAG`, and yields the digest that the registry has it under.
+    ///
+    /// Dropping the future ends it in the engine too.
+    ///
+    /// # Errors
+    /// What the registry refuses, by the codes of a push of our own; passing trouble only after several attempts.
+    pub async fn push(
+        &self,
+        name: &str,
+        login: &Login,
+        patience: Patience,
+        hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
+    ) -> Result<Digest, Failure> {
+        let mut attempts = patience.begin();
+        loop {
+            let error = match self.push_once(name, login, hear).await? {
+                Ok(digest) => return Ok(digest),
+                Err(error) => error,
+            };
+            let (said, words) = heard(&error);
+            let made = attempts.made();
+            let wait = if said.is_passing() { attempts.next(None) } else { None };
+            let Some(wait) = wait else { return Err(told(said, &words, name, made)) };
+            hear(Pushing::Again { why: &words, wait });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn push_once(
+        &self,
+        name: &str,
+        login: &Login,
+        hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
+    ) -> Result<Result<Digest, Error>, Failure> {
+        let (repository, tag) = split(name);
+        let options = PushImageOptions { tag: Some(tag.into()), ..PushImageOptions::default() };
+        let api = self.api()?;
+        let mut lines =
+            std::pin::pin!(api.push_image(repository, Some(options), Some(credentials(login))));
+        let mut digest = None;
+        while let Some(line) = lines.next().await {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => return Ok(Err(error)),
+            };
+            if let Some(bytes) = line.progress_detail.and_then(|detail| detail.current) {
+                hear(Pushing::Sent { bytes: u64::try_from(bytes).unwrap_or_default() });
+            }
+            digest = line.status.as_deref().and_then(digest_in).or(digest);
+        }
+        match digest {
+            Some(digest) => Ok(Ok(digest)),
+            None => Ok(Err(Error::DockerStreamError {
+                error: "the engine ended the push without a digest".into(),
+            })),
+        }
+    }
+}
+
+pub(super) fn credentials(login: &Login) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(login.user.clone()),
+        password: Some(login.password.expose_secret().to_owned()),
+        serveraddress: Some(login.host.clone()),
+        ..DockerCredentials::default()
+    }
+}
+
+/// `v1: digest: sha256:… size: 946`: the last line, which all engines have.
+fn digest_in(status: &str) -> Option<Digest> {
+    let (_, rest) = status.split_once("digest: ")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// What an engine means by its words: it passes on those of the registry, inside its own.
+fn heard(error: &Error) -> (Said, String) {
+    let words = match error {
+        Error::DockerResponseServerError { message, .. } => message.clone(),
+        Error::DockerStreamError { error } => error.clone(),
+        // The engine itself went away: the next attempt finds it, or does not.
+        other => return (Said::Cut, causes(other)),
+    };
+    let low = words.to_ascii_lowercase();
+    let has = |any: &[&str]| any.iter().any(|word| low.contains(word));
+    let said = if has(&["immutable", "tag invalid", "imagetagalreadyexists"]) {
+        Said::Immutable
+    } else if has(&["toomanyrequests", "too many requests", "rate exceeded", "throttl"]) {
+        Said::Throttled
+    } else if has(&["name unknown", "name_unknown", "repository with name"]) {
+        Said::Missing
+    } else if has(&["not authorized to perform", "denied:", "403 forbidden", "status: 403"]) {
+        Said::Denied
+    } else if has(&["unauthorized", "no basic auth", "token has expired"]) {
+        Said::Login
+    } else if has(&["no such host", "x509", "certificate", "http response to https"]) {
+        Said::Unknown
+    } else if has(&["connection refused", "no route to host", "network is unreachable", "dial tcp"])
+    {
+        Said::Unreached
+    } else if has(&[
+        "timeout",
+        "reset by peer",
+        "broken pipe",
+        "eof",
+        "500 internal",
+        "502 bad",
+        "503 service",
+        "504 gateway",
+        "http status: 5",
+        "closed network",
+        "without a digest",
+    ]) {
+        Said::Cut
+    } else {
+        Said::Other
+    };
+    (said, words)
+}
+
+fn told(said: Said, words: &str, name: &str, attempts: u32) -> Failure {
+    let (repository, tag) = split(name);
+    let (host, repository) = repository.split_once('/').unwrap_or(("", repository));
+    let whose = format!("the engine pushed, and quotes: {}", quoted(words));
+    let tried = match attempts {
+        1 => whose.clone(),
+        times => format!("tried {times} times; at last {whose}"),
+    };
+    match said {
+        Said::Immutable => {
+            let tag: String = tag.chars().take(if tag.len() == 40 { 7 } else { 128 }).collect();
+            Failure::new(Code::ImageConflict, format!("immutable tag {tag} holds another image"))
+                .why(whose)
+                .next("leave out `image` to deploy the one in ECR, or ship a new commit")
+        }
+        Said::Throttled => {
+            Failure::new(Code::Ecr429, format!("`{host}` takes no more requests for now"))
+                .why(tried)
+                .why("ECR counts requests of a whole account and region, 10 manifests a second")
+                .next("run it again later, or ask for a higher ECR quota")
+        }
+        Said::Missing => {
+            let what = format!("repository `{repository}` is not in this registry");
+            Failure::new(Code::EcrMissing, what)
+                .why(whose)
+                .next(format!("aws ecr create-repository --repository-name {repository}"))
+        }
+        Said::Denied => {
+            let what = format!("these credentials may not push to ECR `{repository}`");
+            Failure::new(Code::Ecr403, what)
+                .why(whose)
+                .next("let the policy of the role or user allow all that a push needs: slipway explain SW-ECR-403")
+        }
+        Said::Login => {
+            let what = format!("`{host}` does not accept the login for `{repository}`");
+            Failure::new(Code::Ecr403, what)
+                .why(whose)
+                .next("check that credentials, region and repository belong to one account")
+        }
+        Said::Unreached | Said::Unknown => {
+            Failure::new(Code::EcrReach, format!("the engine did not reach `{host}`"))
+                .why(tried)
+                .next(format!(
+                    "curl -sSI https://{host}/v2/ where the engine runs; 401 is a good answer"
+                ))
+        }
+        Said::Cut => {
+            Failure::new(Code::EcrUpload, format!("the image did not get into ECR `{repository}`"))
+                .why(tried)
+                .next("run it again: what is in ECR already is not sent twice")
+        }
+        Said::Other => {
+            let what = format!("ECR repository `{repository}` does not take this image");
+            Failure::new(Code::EcrUpload, what).why(whose)
+        }
+    }
+}

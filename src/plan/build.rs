@@ -1,0 +1,258 @@
+//! The plan of a build: what of, by which engine, for which platforms, and everything that speaks
+//! against it before a byte has left. Pure.
+
+use serde::Serialize;
+
+use crate::docker::{Builder, Cache, Store};
+use crate::error::{Code, Failure};
+use crate::inputs::Inputs;
+use crate::names::{Commit, Platform};
+use crate::recipe::{Leak, Runs, Wish};
+use crate::survey::Facts;
+use crate::survey::bench::{Bench, Materials, Workshop};
+use crate::survey::platforms::{Needs, list};
+
+use super::Draft;
+
+/// An image that will be built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Building {
+    /// The Dockerfile, as messages name it.
+    pub file: String,
+    /// The stage to stop at.
+    pub target: Option<String>,
+    /// What it is built for.
+    pub platforms: Vec<Platform>,
+    /// By whom: `Docker Engine 28.5.2`.
+    pub engine: String,
+    /// What it is made from, as its label will say.
+    pub recipe: String,
+}
+
+/// Plans a build, or says why there can be none.
+pub fn building(
+    inputs: &Inputs,
+    facts: &Facts,
+    commit: &Commit,
+    needs: Option<&Needs>,
+    draft: &mut Draft,
+) -> Result<Building, Box<Failure>> {
+    let Some(bench) = &facts.bench else {
+        return Err(Box::new(Failure::new(Code::RunBug, "nobody looked for an engine")));
+    };
+    let Bench { engine, materials } = bench;
+    let shop = engine.as_ref().map_err(|missing| no_engine(facts, commit, missing))?;
+    let materials = materials.as_ref().map_err(|failure| Box::new(failure.clone()))?;
+    let platforms = platforms(inputs, needs)?;
+    // Another frontend's stages are not ours to know.
+    if materials.dockerfile.foreign(&inputs.build.args).is_none() {
+        materials.dockerfile.target(inputs.build.target.as_deref())?;
+    }
+    let against = [
+        cannot(inputs, shop, materials, &platforms),
+        no_secret(inputs, shop, materials, &platforms),
+        emulation(inputs, shop, materials, &platforms),
+    ];
+    draft.refusals.extend(against.into_iter().flatten());
+    unread(inputs, materials, draft);
+    leaks(inputs, &materials.leaks, draft);
+    Ok(Building {
+        file: materials.shown.clone(),
+        target: inputs.build.target.clone(),
+        platforms,
+        engine: shop.engine.facts.product.clone(),
+        recipe: materials.recipe.label(),
+    })
+}
+
+/// What the nodes need; where nothing is rolled out, what the input says.
+fn platforms(inputs: &Inputs, needs: Option<&Needs>) -> Result<Vec<Platform>, Box<Failure>> {
+    match needs {
+        Some(needs) => Ok(needs.platforms.clone()),
+        None if inputs.platforms.is_empty() => Err(Box::new(
+            Failure::new(
+                Code::PlatformUnknown,
+                "nothing tells what platform the image has to be for",
+            )
+            .why("with `until: push` no node is asked, and `platform` is empty")
+            .next("give `platform: linux/amd64`, `linux/arm64` or both"),
+        )),
+        None => Ok(inputs.platforms.clone()),
+    }
+}
+
+/// Neither an image nor an engine: what was looked for, and the ways on.
+fn no_engine(facts: &Facts, commit: &Commit, missing: &Failure) -> Box<Failure> {
+    let name = facts.repository.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default();
+    let short = commit.short();
+    let mut failure = missing.clone();
+    failure.what = format!("there is no image of {short}, and {}", missing.what);
+    let why = if commit.dirty {
+        format!(
+            "the tree differs from {}, and an image of a changed tree is never reused",
+            commit.sha.short()
+        )
+    } else {
+        format!("ECR `{name}` has no tag {short}, and `image` is empty")
+    };
+    failure.why.insert(0, why);
+    Box::new(failure)
+}
+
+/// What this engine cannot do, refused before the build and never left out in silence.
+fn cannot(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+) -> Option<Failure> {
+    let (build, facts) = (&inputs.build, &shop.engine.facts);
+    let refuse = |what: String| Failure::new(Code::BuildFeature, what);
+    let engine = format!("{}, at {}", facts.product, shop.engine.shown);
+    if facts.builder == Builder::Classic {
+        let line = platforms.first().and_then(|wanted| {
+            materials.dockerfile.needs_buildkit(wish(inputs, &facts.native, wanted)).ok().flatten()
+        });
+        let wanted = [
+            (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
+            (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
+            line.map(|line| format!("line {line} of `{}`", materials.shown)),
+        ];
+        if let Some(what) = wanted.into_iter().flatten().next() {
+            return Some(
+                refuse(format!("{what} needs BuildKit, which is not there"))
+                    .why(if build.classic {
+                        format!("{engine}; DOCKER_BUILDKIT is 0")
+                    } else {
+                        engine
+                    })
+                    .next(if build.classic {
+                        "leave DOCKER_BUILDKIT out of the environment".into()
+                    } else {
+                        format!("use a Docker Engine of 2020 or later, or leave out {what}")
+                    }),
+            );
+        }
+        // The older builder may build for another platform than it was asked for, and say nothing.
+        let native = &facts.native;
+        if let Some(other) = platforms.iter().find(|platform| !native.runs_on(platform)) {
+            return Some(
+                refuse(format!("{other} needs BuildKit, which is not there"))
+                    .why(format!("{engine}, builds for {native}"))
+                    .next("use a Docker Engine with BuildKit, or a runner of that platform"),
+            );
+        }
+        return None;
+    }
+    let caches = build.cache_from.iter().chain(&build.cache_to);
+    if let Some(cache) = caches.clone().find(|c| !matches!(c.kind.as_str(), "registry" | "inline"))
+    {
+        return Some(
+            refuse(format!("a cache of type `{}` is nothing that slipway speaks to", cache.kind))
+                .why("it keeps caches in a registry: `registry` and `inline`")
+                .next(format!(
+                    "write a reference in a registry, or build with buildx and give its `outputs: type=oci,dest=image.tar` as `image`; that keeps `type={}`",
+                    cache.kind
+                )),
+        );
+    }
+    let exported = |cache: &&Cache| cache.kind != "inline";
+    if facts.store == Store::Classic && build.cache_to.iter().any(|cache| exported(&cache)) {
+        return Some(
+            refuse("`cache-to` needs an engine with the containerd image store".into())
+                .why(format!("{engine}: its classic store keeps a cache in the image alone"))
+                .next("write `cache-to: inline`, or switch the engine's containerd-snapshotter on"),
+        );
+    }
+    None
+}
+
+/// A step that cannot do without a secret that nobody gave.
+fn no_secret(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+) -> Option<Failure> {
+    let wish = wish(inputs, &shop.engine.facts.native, platforms.first()?);
+    let secrets = materials.dockerfile.secrets(wish).ok()?;
+    let given = |id: &String| inputs.build.secrets.contains_key(id);
+    let missing = secrets.into_iter().find(|secret| secret.required && !given(&secret.id))?;
+    let what = format!("a step needs the secret `{}`, which is not given", missing.id);
+    Some(
+        Failure::new(Code::BuildStep, what)
+            .why(format!("`{}` line {} mounts it as required", materials.shown, missing.line))
+            .next(format!("give `build-secrets: {}=VARIABLE`, and set that variable", missing.id)),
+    )
+}
+
+/// Arguments that the Dockerfile does not ask for are a slip more often than not.
+fn unread(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
+    let unread = materials.dockerfile.unread(&inputs.build.args);
+    let names: Vec<_> = unread.iter().map(|name| format!("`{name}`")).collect();
+    let what = match &names[..] {
+        [] => return,
+        [one] => format!("build argument {one} is read by no `ARG` of `{}`", materials.shown),
+        many => format!(
+            "build arguments {} are read by no `ARG` of `{}`",
+            many.join(", "),
+            materials.shown
+        ),
+    };
+    let failure = Failure::new(Code::BuildFile, what);
+    draft.warnings.push((failure.next("declare them, or leave them out of `build-args`"), true));
+}
+
+/// What is to be built, for one platform.
+fn wish<'a>(inputs: &'a Inputs, native: &'a Platform, wanted: &'a Platform) -> Wish<'a> {
+    let target = inputs.build.target.as_deref();
+    Wish { target, args: &inputs.build.args, native, wanted }
+}
+
+/// A step that has to run a program of another platform, on an engine that cannot.
+fn emulation(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+) -> Option<Failure> {
+    let native = &shop.engine.facts.native;
+    platforms.iter().find_map(|wanted| {
+        if shop.runs.iter().any(|runs| runs.runs_on(wanted)) {
+            return None;
+        }
+        let runs = materials.dockerfile.runs_there(wish(inputs, native, wanted));
+        let Runs::Yes { line, instruction } = runs else { return None };
+        let failure = Failure::new(
+            Code::PlatformEmulation,
+            format!("{wanted} cannot be built here: a step has to run its programs"),
+        );
+        Some(
+            failure
+                .why(format!(
+                    "`{}` line {line}: {}; {} runs {}",
+                    materials.shown,
+                    crate::error::quoted(&instruction),
+                    shop.engine.facts.product,
+                    list(&shop.runs)
+                ))
+                .next(format!(
+                    "a native runner: `until: push` with `platform: {wanted}` there, then `command: index`"
+                ))
+                .next("or emulation, which is slow: docker/setup-qemu-action before this step"),
+        )
+    })
+}
+
+/// What seems to be a secret: warned of, or refused.
+fn leaks(inputs: &Inputs, leaks: &[Leak], draft: &mut Draft) {
+    if leaks.is_empty() {
+        return;
+    }
+    let failure = crate::recipe::refusal(leaks);
+    if inputs.build.forbid_secrets {
+        draft.refusals.push(failure);
+    } else {
+        draft.warnings.push((failure, false));
+    }
+}

@@ -1,0 +1,262 @@
+//! What an image was made from, as one label's value that two builds can be compared by.
+//!
+//! Holds digests and names, and no value: whoever pulls an image reads its labels. Nothing of the
+//! platform is in it, so that builds of one commit for several platforms have the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::dockerfile::{Args, Dockerfile};
+
+/// The form that is written. Another one is not compared.
+const FORM: &str = "v1";
+
+/// What a build is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipe {
+    /// The digest of the Dockerfile's bytes.
+    dockerfile: String,
+    target: Option<String>,
+    /// Build arguments, each by a digest of its value.
+    args: BTreeMap<String, String>,
+    secrets: BTreeSet<String>,
+    /// The context from the root of the repository; empty if it is the root.
+    context: String,
+}
+
+impl Recipe {
+    /// Takes what is compared out of what is built.
+    #[must_use]
+    pub fn new<'a>(
+        dockerfile: &Dockerfile,
+        target: Option<&str>,
+        args: &Args,
+        secrets: impl IntoIterator<Item = &'a str>,
+        context: &str,
+    ) -> Self {
+        let args = args.iter().map(|(name, value)| (name.clone(), short(name, value)));
+        let context = super::ignore::clean(context);
+        Self {
+            dockerfile: dockerfile.digest().into(),
+            // The names of stages are the same in any case.
+            target: target.map(str::to_lowercase),
+            args: args.collect(),
+            secrets: secrets.into_iter().map(str::to_owned).collect(),
+            context: if context == "." { String::new() } else { context },
+        }
+    }
+
+    /// The label's value: fields with `=`, divided by spaces.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let mut fields = vec![FORM.to_owned(), field("dockerfile", &self.dockerfile)];
+        fields.extend(self.target.as_ref().map(|target| field("target", target)));
+        for (name, digest) in &self.args {
+            fields.push(format!("arg:{}={digest}", plain(name)));
+        }
+        fields.extend(self.secrets.iter().map(|id| field("secret", id)));
+        if !self.context.is_empty() {
+            fields.push(field("context", &self.context));
+        }
+        fields.join(" ")
+    }
+
+    /// What differs in an image with another label, one clause each; none if nothing does.
+    #[must_use]
+    pub fn differences(&self, other: &str) -> Vec<String> {
+        if other == self.label() {
+            return Vec::new();
+        }
+        let Some(theirs) = Self::read(other) else {
+            return vec!["its recipe is written in a form that this version does not know".into()];
+        };
+        let mut told = Vec::new();
+        if theirs.dockerfile != self.dockerfile {
+            told.push("its Dockerfile differs".to_owned());
+        }
+        if theirs.target != self.target {
+            told.push(one("target", theirs.target.as_deref(), self.target.as_deref()));
+        }
+        let names: BTreeSet<_> = self.args.keys().chain(theirs.args.keys()).collect();
+        for name in names {
+            told.extend(match (theirs.args.get(name), self.args.get(name)) {
+                (Some(theirs), Some(ours)) if theirs == ours => None,
+                (Some(_), Some(_)) => Some(format!("build arg `{name}` differs")),
+                (Some(_), None) => Some(format!("it was built with build arg `{name}`")),
+                (None, _) => Some(format!("it was built without build arg `{name}`")),
+            });
+        }
+        let with = theirs.secrets.difference(&self.secrets);
+        told.extend(with.map(|id| format!("it was built with secret `{id}`")));
+        let without = self.secrets.difference(&theirs.secrets);
+        told.extend(without.map(|id| format!("it was built without secret `{id}`")));
+        if theirs.context != self.context {
+            let shown = |context: &str| match context {
+                "" => ".".to_owned(),
+                context => context.to_owned(),
+            };
+            let (theirs, ours) = (shown(&theirs.context), shown(&self.context));
+            told.push(one("context", Some(&theirs), Some(&ours)));
+        }
+        told
+    }
+
+    fn read(label: &str) -> Option<Self> {
+        let mut fields = label.split(' ');
+        if fields.next() != Some(FORM) {
+            return None;
+        }
+        let mut recipe = Self::default();
+        for field in fields {
+            let (name, value) = field.split_once('=')?;
+            let text = || read(value);
+            match name {
+                "dockerfile" => recipe.dockerfile = text()?,
+                "target" => recipe.target = Some(text()?),
+                "context" => recipe.context = text()?,
+                "secret" => {
+                    recipe.secrets.insert(text()?);
+                }
+                name => {
+                    let name = read(name.strip_prefix("arg:")?)?;
+                    recipe.args.insert(name, value.to_owned());
+                }
+            }
+        }
+        (!recipe.dockerfile.is_empty()).then_some(recipe)
+    }
+}
+
+/// How a field of which there is one differs.
+fn one(what: &str, theirs: Option<&str>, ours: Option<&str>) -> String {
+    match (theirs, ours) {
+        (Some(theirs), Some(ours)) => format!("its {what} is `{theirs}`, not `{ours}`"),
+        (Some(theirs), None) => format!("its {what} is `{theirs}`, and none is asked for"),
+        (None, ours) => format!("it has no {what}, not `{}`", ours.unwrap_or_default()),
+    }
+}
+
+/// Enough to tell two values of an argument from each other. It hides no short value from somebody
+/// who tries all: an argument is no secret, and the image's history has it in plain words.
+fn short(name: &str, value: &str) -> String {
+    hex::encode(&Sha256::digest(format!("{name}\0{value}"))[..4])
+}
+
+fn field(name: &str, value: &str) -> String {
+    format!("{name}={}", plain(value))
+}
+
+/// Without the characters that divide fields.
+fn plain(text: &str) -> String {
+    let mut made = String::new();
+    for letter in text.chars() {
+        match letter {
+            '%' | ' ' | '=' | '\n' | '\r' | '\t' => made += &format!("%{:02X}", u32::from(letter)),
+            letter => made.push(letter),
+        }
+    }
+    made
+}
+
+fn read(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut made = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        made.push(char::from(u8::from_str_radix(code, 16).ok()?));
+        made.push_str(rest);
+    }
+    Some(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::ground::Ground;
+    use super::*;
+
+    fn recipe(
+        target: Option<&str>,
+        args: &[(&str, &str)],
+        secrets: &[&str],
+        context: &str,
+    ) -> Recipe {
+        let ground = Ground::with(&["Dockerfile = FROM a"]);
+        let dockerfile = Dockerfile::read(&ground.at("Dockerfile")).unwrap();
+        let args = args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Recipe::new(&dockerfile, target, &args, secrets.iter().copied(), context)
+    }
+
+    #[test]
+    fn a_label_names_everything_and_holds_no_value() {
+        let whole =
+            recipe(Some("Prod"), &[("VERSION", "hunter2"), ("A B", "x=y")], &["npm"], "./app/");
+        assert_eq!(
+            whole.label(),
+            "v1 dockerfile=sha256:cbb55b8f2c6a9973cd5513ff3b3e7d7dc77c9c17ec9778993697a5894543b727 \
+             target=prod arg:A%20B=c5148b79 arg:VERSION=6a95cd59 secret=npm context=app"
+        );
+        assert_eq!(whole.differences(&whole.label()), Vec::<String>::new());
+        assert_eq!(Recipe::read(&whole.label()), Some(whole));
+        let bare = recipe(None, &[], &[], ".");
+        assert_eq!(bare.label().split(' ').count(), 2);
+        assert_eq!(Recipe::read(&bare.label()), Some(bare));
+    }
+
+    #[test]
+    fn what_differs_is_told() {
+        let ours = recipe(Some("prod"), &[("VERSION", "2"), ("NEW", "x")], &["npm"], "");
+        let theirs = recipe(Some("test"), &[("VERSION", "1"), ("OLD", "x")], &["pip"], "app");
+        let other = theirs.label().replace("sha256:", "sha256:0");
+        assert_eq!(
+            ours.differences(&other),
+            [
+                "its Dockerfile differs",
+                "its target is `test`, not `prod`",
+                "it was built without build arg `NEW`",
+                "it was built with build arg `OLD`",
+                "build arg `VERSION` differs",
+                "it was built with secret `pip`",
+                "it was built without secret `npm`",
+                "its context is `app`, not `.`",
+            ]
+        );
+        let none = recipe(None, &[], &[], "");
+        assert_eq!(
+            none.differences(&recipe(Some("a"), &[], &[], "").label()),
+            ["its target is `a`, and none is asked for"]
+        );
+        assert_eq!(
+            recipe(Some("a"), &[], &[], "").differences(&none.label()),
+            ["it has no target, not `a`"]
+        );
+        assert_eq!(none.differences(&recipe(None, &[], &[], "./").label()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_label_of_another_form_is_not_compared() {
+        let ours = recipe(None, &[], &[], "");
+        for other in [
+            "",
+            "r1",
+            "v2 dockerfile=x",
+            "v1",
+            "v1 dockerfile",
+            "v1 what=ever",
+            "v1 dockerfile=%zz",
+        ] {
+            assert_eq!(
+                ours.differences(other),
+                ["its recipe is written in a form that this version does not know"],
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_value_under_another_name_has_another_digest() {
+        assert_ne!(short("A", "1"), short("B", "1"));
+        assert_ne!(short("A", "1"), short("A", "2"));
+        assert_eq!(short("A", "1").len(), 8);
+    }
+}

@@ -1,0 +1,132 @@
+//! What an image would be built with: the engine that is there, the Dockerfile, what would leave.
+
+use std::path::{Path, PathBuf};
+
+use crate::docker::{Builder, Engine};
+use crate::error::{Code, Failure};
+use crate::inputs::Inputs;
+use crate::names::Platform;
+use crate::recipe::{self, Dockerfile, Leak, Pick, Recipe, Tree, Wish};
+
+/// Everything for a build. What is missing is told by the plan.
+pub struct Bench {
+    /// The engine, and what it can run.
+    pub engine: Result<Workshop, Failure>,
+    /// What would be built.
+    pub materials: Result<Materials, Failure>,
+}
+
+/// An engine and its platforms.
+pub struct Workshop {
+    /// The engine.
+    pub engine: Engine,
+    /// Its own platform, then those that it emulates.
+    pub runs: Vec<Platform>,
+}
+
+/// What would be built.
+pub struct Materials {
+    /// The Dockerfile.
+    pub dockerfile: Dockerfile,
+    /// Where it is.
+    pub file: PathBuf,
+    /// As the plan names it: `./Dockerfile`.
+    pub shown: String,
+    /// The recipe, as a label.
+    pub recipe: Recipe,
+    /// What seems to be a secret and would leave.
+    pub leaks: Vec<Leak>,
+}
+
+/// Looks for an engine and reads what it would build, side by side.
+pub async fn look(inputs: &Inputs) -> Bench {
+    let (engine, mut materials) = tokio::join!(workshop(inputs), materials(inputs));
+    if let (Ok(shop), Ok(found)) = (&engine, &mut materials)
+        && let Err(failure) = look_over(inputs, shop, found).await
+    {
+        materials = Err(failure);
+    }
+    Bench { engine, materials }
+}
+
+async fn workshop(inputs: &Inputs) -> Result<Workshop, Failure> {
+    let mut engine = Engine::find(&inputs.build.whereabouts).await?;
+    if inputs.build.classic {
+        engine.prefer_classic();
+    }
+    let runs = engine.platforms().await?;
+    Ok(Workshop { engine, runs })
+}
+
+/// Reads the Dockerfile.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
+    let (file, shown) = file(inputs);
+    let context = inputs.context.clone();
+    let (target, args) = (inputs.build.target.clone(), inputs.build.args.clone());
+    let secrets: Vec<_> = inputs.build.secrets.keys().cloned().collect();
+    apart(move || {
+        let dockerfile = Dockerfile::read(&file)?;
+        let place = place_in_checkout(&context);
+        let ids = secrets.iter().map(String::as_str);
+        let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, ids, &place);
+        Ok(Materials { dockerfile, file, shown, recipe, leaks: Vec::new() })
+    })
+    .await
+}
+
+/// Looks at everything that would be sent. BuildKit asks only for what is copied; its predecessor gets it all.
+async fn look_over(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &mut Materials,
+) -> Result<(), Failure> {
+    let (context, file) = (inputs.context.clone(), materials.file.clone());
+    let dockerfile = materials.dockerfile.clone();
+    let native = &shop.engine.facts.native;
+    let target = inputs.build.target.as_deref();
+    let wish = Wish { target, args: &inputs.build.args, native, wanted: native };
+    let copied = match shop.engine.facts.builder {
+        Builder::BuildKit => dockerfile.copied(wish),
+        Builder::Classic => None,
+    };
+    materials.leaks = apart(move || {
+        let pick = Pick::of(&context, &file)?;
+        let tree = Tree::open(&context)?;
+        match copied {
+            Some(none) if none.is_empty() => Ok(Vec::new()),
+            Some(follow) => recipe::leaks(&tree, &Pick { follow, ..pick }, &dockerfile),
+            None => recipe::leaks(&tree, &pick, &dockerfile),
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// A large tree takes its time: on a thread of its own, so that a cancel is heard.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let read = tokio::task::spawn_blocking(work).await;
+    read.unwrap_or_else(|_| Err(Failure::new(Code::RunBug, "the context's reader ended")))
+}
+
+/// The context from the root of its checkout.
+fn place_in_checkout(context: &Path) -> String {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let root = crate::checkout::root(context).and_then(|root| whole(&root));
+    let place = whole(context)
+        .zip(root)
+        .and_then(|(context, root)| Some(context.strip_prefix(root).ok()?.display().to_string()));
+    place.unwrap_or_default()
+}
+
+/// The Dockerfile, and its name in messages.
+fn file(inputs: &Inputs) -> (PathBuf, String) {
+    let file = inputs.build.file.clone().unwrap_or_else(|| inputs.context.join("Dockerfile"));
+    let bare = file.strip_prefix(".").unwrap_or(&file).display().to_string();
+    let shown = if file.is_absolute() { bare } else { format!("./{bare}") };
+    (file, shown)
+}
