@@ -15,7 +15,7 @@ use crate::error::{Code, Failure};
 use crate::http::retry::Patience;
 use crate::names::Digest;
 
-const QUICK: Patience = Patience {
+pub(super) const QUICK: Patience = Patience {
     attempts: 3,
     first: Duration::from_millis(2),
     most: Duration::from_millis(5),
@@ -263,7 +263,7 @@ async fn what_passes_is_tried_again_and_told_when_it_does_not() {
     assert!(failed.unwrap_err().why[0].contains("without a digest"));
 }
 
-fn order() -> Order {
+pub(super) fn order() -> Order {
     Order {
         context: "/src".into(),
         file: "/src/Dockerfile".into(),
@@ -365,6 +365,27 @@ async fn steps_are_heard_and_the_image_is_named() {
         .decode(build.header("x-registry-config"))
         .unwrap();
     assert!(String::from_utf8(logins).unwrap().contains("https://index.docker.io/v1/"));
+}
+
+#[tokio::test]
+async fn podman_says_the_same_in_words_of_its_own() {
+    let id = Digest::of(b"image");
+    let aux = format!(r#"{{"aux":{{"ID":"{id}"}}}}"#);
+    let reply = Reply::lines(&[
+        r#"{"stream":"STEP 1/2: FROM scratch\n"}"#,
+        r#"{"stream":"--\u003e Using cache a5b9b7f974de\n--\u003e a5b9b7f974d\n"}"#,
+        r#"{"stream":"STEP 2/2: RUN echo a : b\na : b\nCOMMIT web:v1\n"}"#,
+        &aux,
+    ]);
+    let (_, built, heard) = built(&order(), reply).await;
+    assert_eq!(built.unwrap(), id.to_string());
+    insta::assert_snapshot!(lines(&heard), @"
+    1 [1/2] FROM scratch Begun
+    1 [1/2] FROM scratch Cached
+    2 [2/2] RUN echo a : b Begun
+    2 > a : b
+    2 [2/2] RUN echo a : b done
+    ");
 }
 
 #[tokio::test]
