@@ -213,8 +213,8 @@ impl<'a> Steps<'a> {
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
         }
-        if line.starts_with("[Warning] ") {
-            return (self.hear)(Heard::Warning { text: line["[Warning] ".len()..].into() });
+        if let Some(text) = line.strip_prefix("[Warning] ") {
+            return (self.hear)(Heard::Warning { text: text.into() });
         }
         if self.last.len() == KEPT {
             self.last.pop_front();

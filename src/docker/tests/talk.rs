@@ -421,16 +421,6 @@ async fn a_failing_build_is_told_by_what_failed() {
         all.push_str(&told(built.unwrap_err(), &server.address));
         all.push_str("\n\n");
     }
-    let refused = Reply::json(400, r#"{"message":"dockerfile parse error line 1"}"#);
-    let (_, failed, _) = built(&order(), refused).await;
-    assert_eq!(failed.unwrap_err().code, Code::BuildFile);
-    let cut = Reply { cut: true, ..Reply::lines(&[r#"{"stream":"Step 1/2 : FROM scratch\n"}"#]) };
-    let (_, failed, _) = built(&order(), cut).await;
-    assert_eq!(failed.unwrap_err().code, Code::BuildEngine);
-    let (_, failed, _) =
-        built(&order(), Reply::lines(&[r#"{"stream":"Step 1/1 : FROM x\n"}"#])).await;
-    let failure = failed.unwrap_err();
-    assert!(failure.why[0].contains("no image's ID"), "{failure:?}");
     insta::assert_snapshot!(all, @r#"
     SW-BUILD-STEP
     step 2/2 failed: `RUN make`
@@ -462,6 +452,20 @@ async fn a_failing_build_is_told_by_what_failed() {
     Docker Engine 28.5.2 said: "dockerfile parse error line 3: unknown instruction: RUM"
     correct the Dockerfile
     "#);
+}
+
+#[tokio::test]
+async fn a_build_that_ends_without_an_image_is_none() {
+    let refused = Reply::json(400, r#"{"message":"dockerfile parse error line 1"}"#);
+    let (_, failed, _) = built(&order(), refused).await;
+    assert_eq!(failed.unwrap_err().code, Code::BuildFile);
+    let cut = Reply { cut: true, ..Reply::lines(&[r#"{"stream":"Step 1/2 : FROM scratch\n"}"#]) };
+    let (_, failed, _) = built(&order(), cut).await;
+    assert_eq!(failed.unwrap_err().code, Code::BuildEngine);
+    let (_, failed, _) =
+        built(&order(), Reply::lines(&[r#"{"stream":"Step 1/1 : FROM x\n"}"#])).await;
+    let failure = failed.unwrap_err();
+    assert!(failure.why[0].contains("no image's ID"), "{failure:?}");
 }
 
 #[tokio::test]
