@@ -204,11 +204,11 @@ impl<'a> Steps<'a> {
             self.step = Some((number, of.into(), text.into(), Instant::now()));
             return;
         }
-        if line == " ---> Using cache" {
+        if line == " ---> Using cache" || line.starts_with("--> Using cache ") {
             self.is_cached = true;
         }
         // Its own notes: the images and containers between the steps.
-        let own = [" --->", "Removing intermediate container ", "Successfully "];
+        let own = [" --->", "Removing intermediate container ", "Successfully ", "--> ", "COMMIT "];
         let Some((number, ..)) = self.step else { return };
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
@@ -279,9 +279,11 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// `Step 2/3 : RUN make`.
+/// `Step 2/3 : RUN make`, or as Podman says it, `STEP 2/3: RUN make`.
 fn begun(line: &str) -> Option<(usize, &str, &str)> {
-    let (count, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
+    let docker = line.strip_prefix("Step ").and_then(|rest| rest.split_once(" : "));
+    let podman = || line.strip_prefix("STEP ").and_then(|rest| rest.split_once(": "));
+    let (count, text) = docker.or_else(podman)?;
     let (number, of) = count.split_once('/')?;
     Some((number.parse().ok()?, of.parse::<usize>().ok().map(|_| of)?, text))
 }
