@@ -179,7 +179,7 @@ pub(super) fn missing_file(order: &Order) -> Failure {
 fn lost(status: &Status) -> Failure {
     let words = status.source().map_or_else(|| status.message().to_owned(), deepest);
     Failure::new(Code::BuildEngine, "the engine ended the build before it was done")
-        .why(format!("its connection: {}", quoted(&words)))
+        .why(format!("the last that was heard: {}", quoted(&words)))
         .next("look why the engine stopped: journalctl -u docker; then run this again")
 }
 

@@ -290,7 +290,7 @@ fn an_engine_that_goes_away_or_is_full_is_told_as_such() {
     "#);
     assert_snapshot!(case("[2/2] RUN make").reads("process \"make\": context canceled"), @r#"
     [SW-BUILD-ENGINE]: the engine ended the build before it was done
-      why: its connection: "process "make": context canceled"
+      why: the last that was heard: "process "make": context canceled"
       next: look why the engine stopped: journalctl -u docker; then run this again
     "#);
     assert_snapshot!(case("[2/2] RUN make").reads("something new"), @r#"
