@@ -30,7 +30,7 @@ pub async fn look(host: Option<&str>) -> String {
             "a {} answers at {host}, but this version does not build with it",
             engine.facts.product
         ),
-        Err(_) => format!("no Docker Engine answers at {host}"),
+        Err(_) => format!("no Docker Engine can be reached at {host}"),
     }
 }
 
