@@ -285,7 +285,7 @@ async fn a_docker_archive_is_shipped_like_a_layout() {
     insta::assert_snapshot!(told(&stage.input("image", "image.tar")).await, @"
     -> 0
     shipped 9f2c1e4 to shop/web in @s
-    web:9f2c1e4@sha256:c08c376eda96, 3 updated, 3 ready
+    web:9f2c1e4@sha256:52a3a4a3cb42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
     ");
 }
