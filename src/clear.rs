@@ -165,13 +165,8 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         .next("run again: the plan has to be made anew"));
     }
     let water = still_newest(gate, place)?;
-    let images = workload::images(
-        gate.inputs,
-        gate.change,
-        &image.tag,
-        (&published.uri, &published.digest),
-        &place.sets,
-    );
+    let there = (&published.uri, &published.digest);
+    let images = workload::images(gate.inputs, gate.change, &image.tag, there, &place.sets);
     let annotations = annotations(gate, place, &published.digest, water);
     let patch = Patch::images(&place.live, &images, &annotations)?;
     let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);

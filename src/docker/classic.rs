@@ -34,7 +34,7 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// # Errors
 /// `SW-BUILD-FEATURE` for what it cannot do, `SW-BUILD-STEP` where a step failed, `SW-BUILD-BASE`, `SW-BUILD-FILE`
 /// and `SW-BUILD-PLATFORM` by what the engine says, and whatever the tar's stream says.
-pub async fn build(
+pub(super) async fn build(
     engine: &Engine,
     order: &Order,
     file: &str,
@@ -204,17 +204,17 @@ impl<'a> Steps<'a> {
             self.step = Some((number, of.into(), text.into(), Instant::now()));
             return;
         }
-        if line == " ---> Using cache" {
+        if line == " ---> Using cache" || line.starts_with("--> Using cache ") {
             self.is_cached = true;
         }
         // Its own notes: the images and containers between the steps.
-        let own = [" --->", "Removing intermediate container ", "Successfully "];
+        let own = [" --->", "Removing intermediate container ", "Successfully ", "--> ", "COMMIT "];
         let Some((number, ..)) = self.step else { return };
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
         }
-        if line.starts_with("[Warning] ") {
-            return (self.hear)(Heard::Warning { text: line["[Warning] ".len()..].into() });
+        if let Some(text) = line.strip_prefix("[Warning] ") {
+            return (self.hear)(Heard::Warning { text: text.into() });
         }
         if self.last.len() == KEPT {
             self.last.pop_front();
@@ -279,9 +279,11 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// `Step 2/3 : RUN make`.
+/// `Step 2/3 : RUN make`, or as Podman says it, `STEP 2/3: RUN make`.
 fn begun(line: &str) -> Option<(usize, &str, &str)> {
-    let (count, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
+    let docker = line.strip_prefix("Step ").and_then(|rest| rest.split_once(" : "));
+    let podman = || line.strip_prefix("STEP ").and_then(|rest| rest.split_once(": "));
+    let (count, text) = docker.or_else(podman)?;
     let (number, of) = count.split_once('/')?;
     Some((number.parse().ok()?, of.parse::<usize>().ok().map(|_| of)?, text))
 }

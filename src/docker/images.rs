@@ -134,7 +134,8 @@ impl Engine {
     /// The engine does not do it.
     pub async fn untag(&self, name: &str) -> Result<bool, Failure> {
         let Some(image) = self.inspect(name).await? else { return Ok(false) };
-        if image.names.iter().all(|own| own == name) {
+        // By their number: Podman calls `web:v1` `localhost/web:v1`.
+        if image.names.len() < 2 {
             return Ok(false);
         }
         let options = RemoveImageOptions { noprune: true, ..RemoveImageOptions::default() };

@@ -32,7 +32,9 @@ use compress::Workshop;
 use shelf::Shelf;
 
 pub use blob::{Blob, Kind, Opener, Pieces};
-pub use inspect::{Config, Descriptor, Inspected, MANIFESTS, inspect, inspect_config, is_index};
+pub use inspect::{
+    Config, Descriptor, Inspected, MANIFESTS, OCI_INDEX, inspect, inspect_config, is_index,
+};
 pub use joined::{Entry, joined};
 pub use saved::{Found, Reading, SaveStream, Saved};
 pub use streamed::{Broken, Sealed, Streamed};

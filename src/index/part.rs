@@ -171,7 +171,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::image::OCI_INDEX;
+    use crate::image::MANIFESTS;
 
     fn config(platform: &str) -> Config {
         let mut parts = platform.split('/');
@@ -206,7 +206,7 @@ mod tests {
         let index = json!({ "schemaVersion": 2, "manifests": [
             entry("image", None), entry("provenance", Some("image")), entry("stray", Some("other")), entry("sbom", Some("image")),
         ]});
-        let index = inspect(OCI_INDEX, index.to_string().as_bytes()).unwrap();
+        let index = inspect(MANIFESTS[0], index.to_string().as_bytes()).unwrap();
         let Inspected::Index { manifests } = index else { panic!("an index") };
         let kept: Vec<_> = about(&manifests, &digest("image")).iter().map(|e| &e.digest).collect();
         assert_eq!(kept, [&digest("provenance"), &digest("sbom")]);

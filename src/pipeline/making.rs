@@ -16,7 +16,7 @@ use crate::survey::source::Source;
 use crate::survey::{Facts, Remotes};
 
 /// Makes the plan's image, where it is not there yet, and plans again.
-pub async fn make(
+pub(super) async fn make(
     journey: &Journey<'_>,
     plan: Plan,
     facts: &mut Facts,

@@ -53,7 +53,7 @@ impl Registry {
     ) -> Result<Pushed, Failure> {
         let reference = Reference::Tag(tag.clone());
         if let Some(digest) = self.holds(&reference, &saved.config).await? {
-            let reused = saved.diff_ids.len();
+            let reused = saved.diff_ids.iter().collect::<BTreeSet<_>>().len();
             return Ok(Pushed { digest, new: 0, new_bytes: 0, reused });
         }
         let mut sending = Sending::new(&self.wire, saved, known, progress);

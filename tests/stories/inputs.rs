@@ -115,7 +115,12 @@ fn each_input_tells_how_it_is_written() {
         | "aws-access-key-id"
         | "aws-secret-access-key"
         | "aws-session-token"
-        | "github-token" => "",
+        | "github-token"
+        | "file"
+        | "target"
+        | "cache-from"
+        | "cache-to" => "",
+        "base-logins" => "two words",
         _ => "no such thing!",
     };
     let mut all = String::new();

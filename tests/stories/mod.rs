@@ -21,3 +21,4 @@ mod rights;
 mod rollbacks;
 mod rollouts;
 mod silence;
+mod unjoined;

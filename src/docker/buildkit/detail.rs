@@ -111,6 +111,20 @@ pub(super) fn find(dockerfile: &str, instruction: &str) -> Option<Place> {
     found
 }
 
+/// The first line that begins with this image, which builders call by its whole name.
+pub(super) fn find_from(dockerfile: &str, image: &str) -> Option<Place> {
+    let short = image.strip_prefix("docker.io/").unwrap_or(image);
+    let short = short.strip_prefix("library/").unwrap_or(short);
+    let short = short.strip_suffix(":latest").unwrap_or(short);
+    let from = |line: &str| {
+        let mut words = line.split_whitespace();
+        let is_from = words.next().is_some_and(|word| word.eq_ignore_ascii_case("from"));
+        is_from && words.any(|word| word == image || word == short)
+    };
+    let at = dockerfile.lines().position(from)?;
+    line(dockerfile, at + 1)
+}
+
 /// One line by its number.
 pub(super) fn line(dockerfile: &str, line: usize) -> Option<Place> {
     let text = dockerfile.lines().nth(line.checked_sub(1)?)?;

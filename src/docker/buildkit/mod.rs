@@ -14,6 +14,8 @@ mod reading;
 mod request;
 mod session;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -46,7 +48,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// What the build failed with, as its cause can be told.
-pub async fn build(
+pub(super) async fn build(
     place: &Place,
     store_is_containerd: bool,
     order: &Order,
@@ -103,7 +105,7 @@ fn folders(order: &Order) -> Result<(Folders, String), Failure> {
     let name = order.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let trees = BTreeMap::from([
         ("context", Tree::open(&order.context)?),
-        ("dockerfile", Tree::open(folder).map_err(|_| wrong::missing_file(&order.file))?),
+        ("dockerfile", Tree::open(folder).map_err(|_| wrong::missing_file(order))?),
     ]);
     Ok((Folders { trees, trouble: Arc::new(Mutex::default()) }, name))
 }
@@ -153,7 +155,7 @@ async fn solve(
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn platforms(place: &Place) -> Result<Vec<Platform>, Failure> {
+pub(super) async fn platforms(place: &Place) -> Result<Vec<Platform>, Failure> {
     let tasks = Tasks::default();
     let opened = channel::open(place, &tasks).await;
     let mut control = opened.map_err(|error| wrong::unreached(place, &error))?;

@@ -28,7 +28,7 @@ pub(super) fn of(order: &Order, file: &str, id: &str, session: &str) -> SolveReq
         // Older engines read the one, newer ones the other.
         exporter_deprecated: STORE.into(),
         exporter_attrs_deprecated: store.clone(),
-        exporters: vec![Exporter { r#type: STORE.into(), attrs: store, ..Exporter::default() }],
+        exporters: vec![Exporter { r#type: STORE.into(), attrs: store }],
         cache: Some(CacheOptions {
             exports: order.cache_to.iter().map(cache).collect(),
             imports: order.cache_from.iter().map(cache).collect(),

@@ -8,7 +8,6 @@ mod step;
 
 use std::error::Error as _;
 use std::io;
-use std::path::Path;
 
 use tonic::{Code as Grpc, Status};
 
@@ -70,20 +69,15 @@ impl Ended<'_> {
             let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
             return detail::line(&dockerfile, number.parse().ok()?);
         }
-        detail::find(&dockerfile, step?.name.split_once("] ")?.1)
+        let instruction = step?.name.split_once("] ")?.1;
+        match instruction.strip_prefix("load metadata for ") {
+            Some(image) => detail::find_from(&dockerfile, image),
+            None => detail::find(&dockerfile, instruction),
+        }
     }
 
-    /// The Dockerfile as its user knows it.
     fn file(&self) -> String {
-        let file = &self.order.file;
-        let shown = file.strip_prefix(&self.order.context).unwrap_or(file);
-        let shown = shown.strip_prefix(".").unwrap_or(shown);
-        format!("`{}`", shown.display())
-    }
-
-    /// The line of the Dockerfile, as a line of why.
-    fn line(&self, place: &Place) -> String {
-        format!("{} line {}: {}", self.file(), place.line, quoted(&place.text))
+        shown(self.order)
     }
 
     /// The Dockerfile itself.
@@ -91,7 +85,7 @@ impl Ended<'_> {
         let (words, file) = (&said.words, self.file());
         let fault = |what: String| Failure::new(Code::BuildFile, what);
         if words.contains("failed to read dockerfile") {
-            return Some(missing_file(&self.order.file));
+            return Some(missing_file(self.order));
         }
         if words.contains("Dockerfile cannot be empty") {
             return Some(
@@ -103,7 +97,7 @@ impl Ended<'_> {
             return Some(
                 fault(format!("{file} has no stage `{target}`"))
                     .why(format!("the builder: {}", quoted(words)))
-                    .next(format!("set `target` to the name of a stage: FROM ... AS {target}")),
+                    .next(format!("correct `target`, or name a stage so: FROM ... AS {target}")),
             );
         }
         let parse = words.split_once("parse error").map(|(_, rest)| rest.split_once(": "));
@@ -113,15 +107,30 @@ impl Ended<'_> {
             None => return None,
         };
         let at = said.place.as_ref().map(|place| format!(" line {}", place.line));
-        let mut failure = fault(format!("{file}{} cannot be used", at.clone().unwrap_or_default()));
-        if let Some(place) = &said.place {
-            failure = failure.why(self.line(place));
+        let what = format!("{file}{} cannot be used", at.unwrap_or_default());
+        Some(
+            self.with_line(fault(what), said)
+                .why(format!("the builder: {}", quoted(reason)))
+                .next(format!("correct {}", self.this_line(said))),
+        )
+    }
+
+    /// Adds where it stands, if that is known.
+    fn with_line(&self, failure: Failure, said: &Said<'_>) -> Failure {
+        match &said.place {
+            Some(Place { line, text }) => {
+                failure.why(format!("{} line {line}: {}", self.file(), quoted(text)))
+            }
+            None => failure,
         }
-        Some(failure.why(format!("the builder: {}", quoted(reason))).next(format!(
-            "correct{} {} {file}",
-            at.unwrap_or_default(),
-            if said.place.is_some() { "of" } else { "" }
-        )))
+    }
+
+    /// What to correct, in a sentence.
+    fn this_line(&self, said: &Said<'_>) -> String {
+        match &said.place {
+            Some(place) => format!("line {} of {}", place.line, self.file()),
+            None => self.file(),
+        }
     }
 
     /// A failure of no known kind: the builder's words and what they are about.
@@ -130,8 +139,7 @@ impl Ended<'_> {
             || Failure::new(Code::BuildEngine, "the builder gave up"),
             |step| Failure::new(Code::BuildStep, format!("{} failed", self.step_name(step))),
         );
-        let about = said.place.iter().fold(about, |about, place| about.why(self.line(place)));
-        about
+        self.with_line(about, said)
             .why(format!("the builder: {}", quoted(&said.words)))
             .next("act on the builder's words; the lines before them are in the log of this step")
     }
@@ -153,9 +161,17 @@ fn plain(words: &str) -> &str {
     words
 }
 
+/// The Dockerfile as its user knows it.
+fn shown(order: &Order) -> String {
+    let shown = order.file.strip_prefix(&order.context).unwrap_or(&order.file);
+    let shown = shown.strip_prefix(".").unwrap_or(shown);
+    format!("`{}`", shown.display())
+}
+
 /// There is no such file.
-pub(super) fn missing_file(file: &Path) -> Failure {
-    Failure::new(Code::BuildFile, format!("`{}` is not there", file.display()))
+pub(super) fn missing_file(order: &Order) -> Failure {
+    Failure::new(Code::BuildFile, format!("{} is not there", shown(order)))
+        .why(format!("the context is `{}`", order.context.display()))
         .next("write it, or say where it is: `file: PATH`")
 }
 
@@ -163,7 +179,7 @@ pub(super) fn missing_file(file: &Path) -> Failure {
 fn lost(status: &Status) -> Failure {
     let words = status.source().map_or_else(|| status.message().to_owned(), deepest);
     Failure::new(Code::BuildEngine, "the engine ended the build before it was done")
-        .why(format!("its connection: {}", quoted(&words)))
+        .why(format!("the last that was heard: {}", quoted(&words)))
         .next("look why the engine stopped: journalctl -u docker; then run this again")
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Code, Failure};
 use crate::http::retry::Patience;
 use crate::names::Digest;
 
-const QUICK: Patience = Patience {
+pub(super) const QUICK: Patience = Patience {
     attempts: 3,
     first: Duration::from_millis(2),
     most: Duration::from_millis(5),
@@ -263,7 +263,7 @@ async fn what_passes_is_tried_again_and_told_when_it_does_not() {
     assert!(failed.unwrap_err().why[0].contains("without a digest"));
 }
 
-fn order() -> Order {
+pub(super) fn order() -> Order {
     Order {
         context: "/src".into(),
         file: "/src/Dockerfile".into(),
@@ -368,6 +368,27 @@ async fn steps_are_heard_and_the_image_is_named() {
 }
 
 #[tokio::test]
+async fn podman_says_the_same_in_words_of_its_own() {
+    let id = Digest::of(b"image");
+    let aux = format!(r#"{{"aux":{{"ID":"{id}"}}}}"#);
+    let reply = Reply::lines(&[
+        r#"{"stream":"STEP 1/2: FROM scratch\n"}"#,
+        r#"{"stream":"--\u003e Using cache a5b9b7f974de\n--\u003e a5b9b7f974d\n"}"#,
+        r#"{"stream":"STEP 2/2: RUN echo a : b\na : b\nCOMMIT web:v1\n"}"#,
+        &aux,
+    ]);
+    let (_, built, heard) = built(&order(), reply).await;
+    assert_eq!(built.unwrap(), id.to_string());
+    insta::assert_snapshot!(lines(&heard), @"
+    1 [1/2] FROM scratch Begun
+    1 [1/2] FROM scratch Cached
+    2 [2/2] RUN echo a : b Begun
+    2 > a : b
+    2 [2/2] RUN echo a : b done
+    ");
+}
+
+#[tokio::test]
 async fn a_failing_build_is_told_by_what_failed() {
     let mut all = String::new();
     let steps = r#"{"stream":"Step 1/2 : FROM scratch\nStep 2/2 : RUN make\n1\n2\n3\n4\nno rule\nlast words"}"#;
@@ -400,16 +421,6 @@ async fn a_failing_build_is_told_by_what_failed() {
         all.push_str(&told(built.unwrap_err(), &server.address));
         all.push_str("\n\n");
     }
-    let refused = Reply::json(400, r#"{"message":"dockerfile parse error line 1"}"#);
-    let (_, failed, _) = built(&order(), refused).await;
-    assert_eq!(failed.unwrap_err().code, Code::BuildFile);
-    let cut = Reply { cut: true, ..Reply::lines(&[r#"{"stream":"Step 1/2 : FROM scratch\n"}"#]) };
-    let (_, failed, _) = built(&order(), cut).await;
-    assert_eq!(failed.unwrap_err().code, Code::BuildEngine);
-    let (_, failed, _) =
-        built(&order(), Reply::lines(&[r#"{"stream":"Step 1/1 : FROM x\n"}"#])).await;
-    let failure = failed.unwrap_err();
-    assert!(failure.why[0].contains("no image's ID"), "{failure:?}");
     insta::assert_snapshot!(all, @r#"
     SW-BUILD-STEP
     step 2/2 failed: `RUN make`
@@ -441,6 +452,20 @@ async fn a_failing_build_is_told_by_what_failed() {
     Docker Engine 28.5.2 said: "dockerfile parse error line 3: unknown instruction: RUM"
     correct the Dockerfile
     "#);
+}
+
+#[tokio::test]
+async fn a_build_that_ends_without_an_image_is_none() {
+    let refused = Reply::json(400, r#"{"message":"dockerfile parse error line 1"}"#);
+    let (_, failed, _) = built(&order(), refused).await;
+    assert_eq!(failed.unwrap_err().code, Code::BuildFile);
+    let cut = Reply { cut: true, ..Reply::lines(&[r#"{"stream":"Step 1/2 : FROM scratch\n"}"#]) };
+    let (_, failed, _) = built(&order(), cut).await;
+    assert_eq!(failed.unwrap_err().code, Code::BuildEngine);
+    let (_, failed, _) =
+        built(&order(), Reply::lines(&[r#"{"stream":"Step 1/1 : FROM x\n"}"#])).await;
+    let failure = failed.unwrap_err();
+    assert!(failure.why[0].contains("no image's ID"), "{failure:?}");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ async fn a_reading_that_stays_broken_is_said_with_how_far_it_came() {
     insta::assert_snapshot!(text, @"
     SW-ECR-REACH
     `@@HOST@@` was not reached: blob @@SHORT@@
-    tried 4 times; at last error decoding response body: error reading a body from connection: end of file before message length reached
+    tried 4 times; at last error decoding response body: error reading a body from connection: end of file before message length reached, after 0 of @SIZE@ bytes
     curl -sSI https://@@HOST@@/v2/ from the same runner; 401 is a good answer
     ");
     assert!(!server.state.lock().unwrap().manifests.contains_key("v2"));

@@ -7,6 +7,7 @@ mod originals;
 mod real;
 mod server;
 mod stream;
+mod testbed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -100,6 +100,32 @@ async fn the_distribution_server_takes_what_docker_save_wrote() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs docker-registry, a Docker Engine on the classic store at DOCKER_HOST, and an image in SLIPWAY_REAL_IMAGE"]
+async fn the_distribution_server_takes_an_image_as_it_leaves_an_engine() {
+    let read = |name: &str| std::env::var(name).unwrap();
+    let (host, name) = (Some(read("DOCKER_HOST")), read("SLIPWAY_REAL_IMAGE"));
+    let whereabouts = crate::docker::Whereabouts { host, ..Default::default() };
+    let engine = crate::docker::Engine::find(&whereabouts).await.unwrap();
+    let found = engine.inspect(&name).await.unwrap().unwrap();
+    let (asked, id) = (engine.clone(), found.id.clone());
+    let saved = crate::image::Saved {
+        shown: name,
+        config: found.id.clone(),
+        diff_ids: found.diff_ids.clone(),
+        again: std::sync::Arc::new(move || asked.save(&id)),
+    };
+    let real = Real::start();
+    let (registry, _) = client(&real.url, "shop/web");
+    let tag = "v1".parse().unwrap();
+    let pushed = registry.push_saved(&saved, &tag, &Default::default(), &|_| {}).await.unwrap();
+    let held = registry.held(&Reference::Tag(tag.clone())).await.unwrap().unwrap();
+    assert_eq!(held.manifest.digest, pushed.digest);
+    assert_eq!(held.configs[0].digest, found.id);
+    let again = registry.push_saved(&saved, &tag, &Default::default(), &|_| {}).await.unwrap();
+    assert_eq!((again.digest, again.new), (pushed.digest, 0));
+}
+
 /// The most memory this process has had, in MiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -233,7 +233,7 @@ impl State {
             self.blobs.insert(mount.clone(), bytes);
             return (201, vec![("Docker-Content-Digest".into(), mount.clone())], vec![]);
         }
-        // Ended sessions are taken away, so their number names one twice.
+        // Sessions end: how many there are is no name for the next one.
         self.begun += 1;
         let id = format!("s{}", self.begun);
         self.sessions.insert(id.clone(), None);

@@ -58,8 +58,7 @@ impl Ended<'_> {
         };
         let failure =
             Failure::new(Code::BuildBase, format!("base image `{image}` cannot be pulled"));
-        let failure =
-            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        let failure = self.with_line(failure, said);
         Some(failure.why(why).why(format!("the builder: {}", quoted(reason(words)))).next(next))
     }
 }

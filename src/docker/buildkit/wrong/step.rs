@@ -1,6 +1,5 @@
 //! A step that failed: what it ran, what it wrote, and what that means.
 
-use super::super::detail::Place;
 use super::super::progress::Step;
 use super::{Ended, Said};
 use crate::error::{Code, Failure, one_line, quoted};
@@ -50,7 +49,10 @@ impl Ended<'_> {
     /// A step that ran and failed, or that lacks what it needs.
     pub(super) fn of_step(&self, said: &Said<'_>) -> Option<Failure> {
         let step = said.step?;
-        if let Some(id) = between(&said.words, "secret ", ": not found") {
+        if let Some((id, _)) =
+            said.words.strip_prefix("secret ").and_then(|w| w.split_once(": not found"))
+        {
+            let id = id.trim_end_matches(" not found");
             return Some(self.no_secret(said, step, id));
         }
         if said.words.contains("failed to compute cache key")
@@ -99,15 +101,9 @@ impl Ended<'_> {
         failure.next(next)
     }
 
-    fn this_line(&self, said: &Said<'_>) -> String {
-        let line = said.place.as_ref().map(|Place { line, .. }| format!("line {line} of "));
-        format!("{}{}", line.unwrap_or_default(), self.file())
-    }
-
     /// Where it stands, and what it wrote last.
     fn with_lines(&self, failure: Failure, said: &Said<'_>, step: &Step) -> Failure {
-        let mut failure =
-            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        let mut failure = self.with_line(failure, said);
         let written: Vec<_> = step.last.iter().filter(|line| !line.trim().is_empty()).collect();
         match &written[written.len().saturating_sub(LAST)..] {
             [] => failure.why("it wrote nothing"),
@@ -123,8 +119,7 @@ impl Ended<'_> {
         let platforms: Vec<_> = self.order.platforms.iter().map(ToString::to_string).collect();
         let what = format!("{name} runs a program that is not for this engine's machine");
         let failure = Failure::new(Code::PlatformEmulation, what);
-        let failure =
-            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        let failure = self.with_line(failure, said);
         let failure = failure.why(format!("its last line: {}", quoted(line)));
         let failure = if platforms.is_empty() {
             failure
@@ -139,8 +134,7 @@ impl Ended<'_> {
     fn no_secret(&self, said: &Said<'_>, step: &Step, id: &str) -> Failure {
         let what = format!("{} needs secret `{id}`, which was not given", self.step_name(step));
         let failure = Failure::new(Code::BuildStep, what);
-        let failure =
-            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        let failure = self.with_line(failure, said);
         let given: Vec<_> = self.order.secrets.keys().map(|id| format!("`{id}`")).collect();
         let given = if given.is_empty() { "none".into() } else { given.join(", ") };
         failure
@@ -166,8 +160,7 @@ impl Ended<'_> {
             ),
         };
         let failure = Failure::new(code, what);
-        let failure =
-            said.place.iter().fold(failure, |failure, place| failure.why(self.line(place)));
+        let failure = self.with_line(failure, said);
         let failure = if code == Code::BuildContext {
             failure.why(format!(
                 "the context is `{}`, without what `.dockerignore` names",
