@@ -7,6 +7,7 @@
 mod admission;
 mod autoscaler;
 mod before;
+mod engine;
 mod faults;
 mod github;
 mod image;
@@ -25,6 +26,7 @@ use slipway_sandbox::kube::Play;
 use crate::stage::{Going, NEW, NEWER, OLD, Runner, Stage, Told, scrub};
 
 pub use admission::Rule;
+pub use engine::{SERVES, WAITS};
 pub use faults::Strike;
 use real::Real;
 pub use tokens::Token;

@@ -17,6 +17,7 @@ const REGISTRY: &str = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com";
 pub(super) struct Real {
     pub(super) runner: Runner,
     testbed: PathBuf,
+    has_engine: bool,
 }
 
 impl Real {
@@ -31,10 +32,38 @@ impl Real {
         let inputs = Stage::inputs().map(|(name, value)| (name, value.to_owned())).into();
         let folder = tempfile::tempdir().unwrap();
         let runner = Runner { folder, wrapper, environment, inputs, url: String::new() };
-        let real = Self { runner, testbed };
+        let real = Self { runner, testbed, has_engine: false };
         real.script("clear", &[]);
         real.serve();
         real
+    }
+
+    /// Brings up the engine that the testbed's environment says.
+    pub(super) fn bring_engine(&mut self) {
+        self.script("parts/engine", &["up"]);
+        self.has_engine = true;
+    }
+
+    /// Looks for these words in all that the engine's images are made of.
+    pub(super) fn no_image_holds(&self, words: &str) {
+        let docker = |arguments: &[&str]| {
+            let host = engine_host();
+            let output = Command::new("docker").args(["--host", &host]).args(arguments).output();
+            output.unwrap().stdout
+        };
+        let ids = String::from_utf8(docker(&["images", "--no-trunc", "--quiet"])).unwrap();
+        assert!(!ids.trim().is_empty());
+        for id in ids.lines() {
+            let archive = docker(&["save", id]);
+            assert!(!archive.is_empty());
+            let is_there = archive.windows(words.len()).any(|part| part == words.as_bytes());
+            assert!(!is_there, "{id} holds it");
+        }
+    }
+
+    /// Whether a program with these words runs.
+    pub(super) fn runs(&self, words: &str) -> bool {
+        Command::new("pgrep").args(["-f", words]).stdout(Stdio::null()).status().unwrap().success()
     }
 
     /// Runs the program as one of the testbed's principals.
@@ -225,8 +254,17 @@ impl Real {
     }
 }
 
+/// Where the testbed's engine listens, when it is up.
+pub(super) fn engine_host() -> String {
+    let state = std::env::var("SLIPWAY_TESTBED_STATE").unwrap_or("/tmp/slipway-testbed".into());
+    format!("unix://{state}/engine/engine.sock")
+}
+
 impl Drop for Real {
     fn drop(&mut self) {
+        if self.has_engine {
+            _ = self.command("parts/engine").arg("down").status();
+        }
         // A node that was led elsewhere would fail the next story, as would another word of GitHub's.
         _ = self.command("pulls").arg("allowed").status();
         _ = self.command("parts/github").args(["says", "ahead"]).status();

@@ -2,6 +2,7 @@
 //! `testbed/run`. The snapshots are the same ones.
 
 mod admission;
+mod building;
 mod diagnoses;
 mod guards;
 mod identity;

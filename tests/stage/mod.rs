@@ -9,6 +9,7 @@ mod told;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slipway_sandbox::engine::{Engine, Kind};
 use slipway_sandbox::kube::{Kube, Play, Speed};
 use slipway_sandbox::{Image, Request, Sandbox, World};
 
@@ -29,6 +30,7 @@ const SPEED: f64 = 20.0;
 pub struct Stage {
     /// The services.
     pub sandbox: Sandbox,
+    engine: Option<Engine>,
     runner: Runner,
 }
 
@@ -62,15 +64,36 @@ impl Stage {
         change(&mut world);
         let sandbox = Sandbox::start(world).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
+        // Not this machine's engine.
+        let nowhere = ("DOCKER_HOST".to_owned(), "unix:///nowhere/docker.sock".to_owned());
         let environment = sandbox
             .environment()
             .into_iter()
             .filter(|(name, _)| !name.starts_with("GITHUB_"))
+            .chain([nowhere])
             .collect();
         let inputs = Self::inputs().map(|(name, value)| (name, value.to_owned())).into();
         let (wrapper, url) = (Vec::new(), sandbox.url());
         let runner = Runner { folder, wrapper, environment, inputs, url };
-        Self { sandbox, runner }
+        Self { sandbox, engine: None, runner }
+    }
+
+    /// The same stage with an engine of this kind; names of ECR lead it to the sandbox.
+    pub async fn with_engine(mut self, kind: Kind) -> Self {
+        self.bring_engine(kind).await;
+        self
+    }
+
+    /// Brings an engine up where the stage is kept.
+    pub async fn bring_engine(&mut self, kind: Kind) {
+        let engine = Engine::start(self.folder.path(), kind, &self.sandbox.url()).await.unwrap();
+        self.runner.variable("DOCKER_HOST", &engine.host());
+        self.engine = Some(engine);
+    }
+
+    /// The engine, which the story has to have.
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
     }
 
     /// What every run is given unless its story says otherwise.

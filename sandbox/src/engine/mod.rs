@@ -122,6 +122,8 @@ pub struct Build {
     pub logins: BTreeMap<String, String>,
     /// What came from the context.
     pub files: Vec<String>,
+    /// Whether it has come to a step that goes on until it is ended.
+    pub waits: bool,
     /// Rights that the caller gives away.
     pub entitlements: Vec<String>,
     /// How it ended; nothing while it goes on.

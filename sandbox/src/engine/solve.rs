@@ -297,6 +297,7 @@ impl<'a> Work<'a> {
             Some(Behaviour::Waits(line)) => {
                 self.progress.line(begun, 1, &line);
                 self.progress.would_say(exit(137).of_step(self.version()));
+                self.engine.noted(self.asked.number, |build| build.waits = true);
                 std::future::pending().await
             }
             Some(Behaviour::Ends { lines, code, folders }) => {

@@ -4,5 +4,6 @@
 
 mod aws;
 mod client;
+mod engine;
 mod faults;
 mod registry;
