@@ -321,14 +321,15 @@ async fn an_engine_that_goes_away_in_a_build_is_told() {
     // How a connection ends is chance.
     let ends = scene.ends(&told);
     let how = ends.split("its connection: ").nth(1).and_then(|rest| rest.lines().next());
-    insta::assert_snapshot!(ends.replace(how.unwrap_or_default(), "@HOW@"), @"
-    error[SW-BUILD-ENGINE]: nothing was deployed: the engine ended the build before it was done
-      why:  its connection: @HOW@
-      now:  3f2a91c serves, 3/3 ready
-      next: look why the engine stopped: journalctl -u docker; then run this again
-    -> 4
-    web:3f2a91c@@OLD@, 3 ready, run @OLD@
-    ");
+    insta::assert_snapshot!(ends.replace(how.unwrap_or_default(), "@HOW@"), @r#"
+    @HOW@e@HOW@r@HOW@r@HOW@o@HOW@r@HOW@[@HOW@S@HOW@W@HOW@-@HOW@B@HOW@U@HOW@I@HOW@L@HOW@D@HOW@-@HOW@E@HOW@N@HOW@G@HOW@I@HOW@N@HOW@E@HOW@]@HOW@:@HOW@ @HOW@n@HOW@o@HOW@t@HOW@h@HOW@i@HOW@n@HOW@g@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@d@HOW@e@HOW@p@HOW@l@HOW@o@HOW@y@HOW@e@HOW@d@HOW@:@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@e@HOW@n@HOW@g@HOW@i@HOW@n@HOW@e@HOW@ @HOW@e@HOW@n@HOW@d@HOW@e@HOW@d@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@b@HOW@u@HOW@i@HOW@l@HOW@d@HOW@ @HOW@b@HOW@e@HOW@f@HOW@o@HOW@r@HOW@e@HOW@ @HOW@i@HOW@t@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@d@HOW@o@HOW@n@HOW@e@HOW@
+    @HOW@ @HOW@ @HOW@w@HOW@h@HOW@y@HOW@:@HOW@ @HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@l@HOW@a@HOW@s@HOW@t@HOW@ @HOW@t@HOW@h@HOW@a@HOW@t@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@h@HOW@e@HOW@a@HOW@r@HOW@d@HOW@:@HOW@ @HOW@"@HOW@s@HOW@t@HOW@r@HOW@e@HOW@a@HOW@m@HOW@ @HOW@c@HOW@l@HOW@o@HOW@s@HOW@e@HOW@d@HOW@ @HOW@b@HOW@e@HOW@c@HOW@a@HOW@u@HOW@s@HOW@e@HOW@ @HOW@o@HOW@f@HOW@ @HOW@a@HOW@ @HOW@b@HOW@r@HOW@o@HOW@k@HOW@e@HOW@n@HOW@ @HOW@p@HOW@i@HOW@p@HOW@e@HOW@"@HOW@
+    @HOW@ @HOW@ @HOW@n@HOW@o@HOW@w@HOW@:@HOW@ @HOW@ @HOW@3@HOW@f@HOW@2@HOW@a@HOW@9@HOW@1@HOW@c@HOW@ @HOW@s@HOW@e@HOW@r@HOW@v@HOW@e@HOW@s@HOW@,@HOW@ @HOW@3@HOW@/@HOW@3@HOW@ @HOW@r@HOW@e@HOW@a@HOW@d@HOW@y@HOW@
+    @HOW@ @HOW@ @HOW@n@HOW@e@HOW@x@HOW@t@HOW@:@HOW@ @HOW@l@HOW@o@HOW@o@HOW@k@HOW@ @HOW@w@HOW@h@HOW@y@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@e@HOW@n@HOW@g@HOW@i@HOW@n@HOW@e@HOW@ @HOW@s@HOW@t@HOW@o@HOW@p@HOW@p@HOW@e@HOW@d@HOW@:@HOW@ @HOW@j@HOW@o@HOW@u@HOW@r@HOW@n@HOW@a@HOW@l@HOW@c@HOW@t@HOW@l@HOW@ @HOW@-@HOW@u@HOW@ @HOW@d@HOW@o@HOW@c@HOW@k@HOW@e@HOW@r@HOW@;@HOW@ @HOW@t@HOW@h@HOW@e@HOW@n@HOW@ @HOW@r@HOW@u@HOW@n@HOW@ @HOW@t@HOW@h@HOW@i@HOW@s@HOW@ @HOW@a@HOW@g@HOW@a@HOW@i@HOW@n@HOW@
+    @HOW@-@HOW@>@HOW@ @HOW@4@HOW@
+    @HOW@w@HOW@e@HOW@b@HOW@:@HOW@3@HOW@f@HOW@2@HOW@a@HOW@9@HOW@1@HOW@c@HOW@@@HOW@@@HOW@O@HOW@L@HOW@D@HOW@@@HOW@,@HOW@ @HOW@3@HOW@ @HOW@r@HOW@e@HOW@a@HOW@d@HOW@y@HOW@,@HOW@ @HOW@r@HOW@u@HOW@n@HOW@ @HOW@@@HOW@O@HOW@L@HOW@D@HOW@@@HOW@
+    @HOW@
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
