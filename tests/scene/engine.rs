@@ -1,6 +1,8 @@
 //! The engine of stories that build: the sandbox's, or one that `testbed/parts/engine` brings up, of the
 //! version and with the store that the testbed's environment says.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use slipway_sandbox::engine::{Ended, Kind};
@@ -36,7 +38,9 @@ impl Scene {
             true => std::fs::read("/bin/busybox").expect("the testbed installs busybox-static"),
             false => b"what is never run".to_vec(),
         };
-        std::fs::write(folder.join("busybox"), busybox).unwrap();
+        let program = folder.join("busybox");
+        std::fs::write(&program, busybox).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         self.also("page", "new").also("Dockerfile", dockerfile).input("context", "app")
     }
 

@@ -280,9 +280,12 @@ async fn steps_that_nothing_here_can_run_are_refused_in_the_plan() {
     let scene = Scene::serving().await.engine().await.builds(SERVES);
     let scene = scene.input("until", "push").input("platform", "linux/arm64");
     let told = scene.run("ship").await;
-    insta::assert_snapshot!(scene.ends(&told), @r#"
+    // How new a processor is differs from machine to machine.
+    let levels = ["v2", "v3", "v4"].map(|level| format!(", linux/amd64/{level}"));
+    let ends = levels.iter().fold(scene.ends(&told), |text, level| text.replace(level, ""));
+    insta::assert_snapshot!(ends, @r#"
     error[SW-PLATFORM-EMULATION]: nothing was written: linux/arm64 cannot be built here: a step has to run its programs
-      why:  `./app/Dockerfile` line 3: "RUN ["/bin/busybox", "mkdir", "-p", "/www"]"; Docker Engine 28.5.2+dfsg4 runs linux/amd64
+      why:  `./app/Dockerfile` line 3: "RUN ["/bin/busybox", "mkdir", "-p", "/www"]"; Docker Engine 28.5.2+dfsg4 runs linux/amd64, linux/386
       now:  not looked at
       next: a native runner: `until: push` with `platform: linux/arm64` there, then `command: index`
             or emulation, which is slow: docker/setup-qemu-action before this step
@@ -318,18 +321,17 @@ async fn an_engine_that_goes_away_in_a_build_is_told() {
     scene.waits().await;
     scene.engine_goes();
     let told = scene.end(going).await;
-    // How a connection ends is chance.
-    let ends = scene.ends(&told);
-    let how = ends.split("its connection: ").nth(1).and_then(|rest| rest.lines().next());
-    insta::assert_snapshot!(ends.replace(how.unwrap_or_default(), "@HOW@"), @r#"
-    @HOW@e@HOW@r@HOW@r@HOW@o@HOW@r@HOW@[@HOW@S@HOW@W@HOW@-@HOW@B@HOW@U@HOW@I@HOW@L@HOW@D@HOW@-@HOW@E@HOW@N@HOW@G@HOW@I@HOW@N@HOW@E@HOW@]@HOW@:@HOW@ @HOW@n@HOW@o@HOW@t@HOW@h@HOW@i@HOW@n@HOW@g@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@d@HOW@e@HOW@p@HOW@l@HOW@o@HOW@y@HOW@e@HOW@d@HOW@:@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@e@HOW@n@HOW@g@HOW@i@HOW@n@HOW@e@HOW@ @HOW@e@HOW@n@HOW@d@HOW@e@HOW@d@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@b@HOW@u@HOW@i@HOW@l@HOW@d@HOW@ @HOW@b@HOW@e@HOW@f@HOW@o@HOW@r@HOW@e@HOW@ @HOW@i@HOW@t@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@d@HOW@o@HOW@n@HOW@e@HOW@
-    @HOW@ @HOW@ @HOW@w@HOW@h@HOW@y@HOW@:@HOW@ @HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@l@HOW@a@HOW@s@HOW@t@HOW@ @HOW@t@HOW@h@HOW@a@HOW@t@HOW@ @HOW@w@HOW@a@HOW@s@HOW@ @HOW@h@HOW@e@HOW@a@HOW@r@HOW@d@HOW@:@HOW@ @HOW@"@HOW@s@HOW@t@HOW@r@HOW@e@HOW@a@HOW@m@HOW@ @HOW@c@HOW@l@HOW@o@HOW@s@HOW@e@HOW@d@HOW@ @HOW@b@HOW@e@HOW@c@HOW@a@HOW@u@HOW@s@HOW@e@HOW@ @HOW@o@HOW@f@HOW@ @HOW@a@HOW@ @HOW@b@HOW@r@HOW@o@HOW@k@HOW@e@HOW@n@HOW@ @HOW@p@HOW@i@HOW@p@HOW@e@HOW@"@HOW@
-    @HOW@ @HOW@ @HOW@n@HOW@o@HOW@w@HOW@:@HOW@ @HOW@ @HOW@3@HOW@f@HOW@2@HOW@a@HOW@9@HOW@1@HOW@c@HOW@ @HOW@s@HOW@e@HOW@r@HOW@v@HOW@e@HOW@s@HOW@,@HOW@ @HOW@3@HOW@/@HOW@3@HOW@ @HOW@r@HOW@e@HOW@a@HOW@d@HOW@y@HOW@
-    @HOW@ @HOW@ @HOW@n@HOW@e@HOW@x@HOW@t@HOW@:@HOW@ @HOW@l@HOW@o@HOW@o@HOW@k@HOW@ @HOW@w@HOW@h@HOW@y@HOW@ @HOW@t@HOW@h@HOW@e@HOW@ @HOW@e@HOW@n@HOW@g@HOW@i@HOW@n@HOW@e@HOW@ @HOW@s@HOW@t@HOW@o@HOW@p@HOW@p@HOW@e@HOW@d@HOW@:@HOW@ @HOW@j@HOW@o@HOW@u@HOW@r@HOW@n@HOW@a@HOW@l@HOW@c@HOW@t@HOW@l@HOW@ @HOW@-@HOW@u@HOW@ @HOW@d@HOW@o@HOW@c@HOW@k@HOW@e@HOW@r@HOW@;@HOW@ @HOW@t@HOW@h@HOW@e@HOW@n@HOW@ @HOW@r@HOW@u@HOW@n@HOW@ @HOW@t@HOW@h@HOW@i@HOW@s@HOW@ @HOW@a@HOW@g@HOW@a@HOW@i@HOW@n@HOW@
-    @HOW@-@HOW@>@HOW@ @HOW@4@HOW@
-    @HOW@w@HOW@e@HOW@b@HOW@:@HOW@3@HOW@f@HOW@2@HOW@a@HOW@9@HOW@1@HOW@c@HOW@@@HOW@@@HOW@O@HOW@L@HOW@D@HOW@@@HOW@,@HOW@ @HOW@3@HOW@ @HOW@r@HOW@e@HOW@a@HOW@d@HOW@y@HOW@,@HOW@ @HOW@r@HOW@u@HOW@n@HOW@ @HOW@@@HOW@O@HOW@L@HOW@D@HOW@@@HOW@
-    @HOW@
-    "#);
+    // How a connection ends, and what was heard before, is chance.
+    let whole = scene.ends(&told);
+    let is_chance = |line: &&str| line.starts_with("  why:") || line.starts_with("        ");
+    let ends: Vec<_> = whole.lines().filter(|line| !is_chance(line)).collect();
+    insta::assert_snapshot!(ends.join("\n"), @"
+    error[SW-BUILD-ENGINE]: nothing was deployed: the engine ended the build before it was done
+      now:  3f2a91c serves, 3/3 ready
+      next: look why the engine stopped: journalctl -u docker; then run this again
+    -> 4
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,13 +78,7 @@ impl Stage {
         Self { sandbox, engine: None, runner }
     }
 
-    /// The same stage with an engine of this kind; names of ECR lead it to the sandbox.
-    pub async fn with_engine(mut self, kind: Kind) -> Self {
-        self.bring_engine(kind).await;
-        self
-    }
-
-    /// Brings an engine up where the stage is kept.
+    /// Brings an engine of this kind up; names of ECR lead it to the sandbox.
     pub async fn bring_engine(&mut self, kind: Kind) {
         let engine = Engine::start(self.folder.path(), kind, &self.sandbox.url()).await.unwrap();
         self.runner.variable("DOCKER_HOST", &engine.host());

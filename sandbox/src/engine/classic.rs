@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dockerfile;
 use super::progress::Progress;
-use super::recorded::{Behaviour, behaviour};
+use super::recorded::{Behaviour, behaviour, unstarted};
 use super::root::Root;
 use super::serve::{body, lines};
 use super::shelf::{One, Stored, familiar};
@@ -325,13 +325,13 @@ impl Work<'_> {
     async fn run(&mut self, root: &Root, command: &Command) -> Result<Files, Detail> {
         let words = root.words(command);
         let program = words.first().cloned().unwrap_or_default();
-        if !root.files.contains_key(program.trim_start_matches('/')) {
+        if let Some(why) = unstarted(&root.files, &program) {
             let newer = match self.state.kind.version {
                 Version::V20 => ("", ": unknown"),
                 Version::V28 => ("failed to create task for container: ", ""),
             };
             return Err(json!({ "message": format!(
-                "{}failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: {program:?}: stat {program}: no such file or directory{}",
+                "{}failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {why}{}",
                 newer.0, newer.1
             ) }));
         }

@@ -158,7 +158,16 @@ impl control_server::Control for Control {
                 ..Platform::default()
             }
         };
-        let platforms = [&kind.native].into_iter().chain(kind.emulated).map(platform).collect();
+        // A processor runs older ones' programs, too; only 28 tells its levels.
+        let also: &[&str] = match (kind.native, kind.version) {
+            ("linux/amd64", Version::V28) => {
+                &["linux/amd64/v2", "linux/amd64/v3", "linux/amd64/v4", "linux/386"]
+            }
+            ("linux/amd64", Version::V20) => &["linux/386"],
+            _ => &[],
+        };
+        let all = [&kind.native].into_iter().chain(also).chain(kind.emulated);
+        let platforms = all.map(platform).collect();
         let buildkit_version = (kind.version == Version::V28).then(version);
         let record = WorkerRecord {
             id: "sandbox".into(),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::tree::{Entry, Files};
+
 /// What a command does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
@@ -62,6 +64,17 @@ pub(crate) fn behaviour(
             }
         },
         _ => None,
+    }
+}
+
+/// Why a program cannot be started at all: it is not there, or it is no program.
+pub(crate) fn unstarted(files: &Files, program: &str) -> Option<String> {
+    match files.get(program.trim_start_matches('/')) {
+        None => Some(format!("exec: {program:?}: stat {program}: no such file or directory")),
+        Some(Entry::File { mode, .. }) if mode & 0o111 == 0 => {
+            Some(format!("exec: {program:?}: permission denied"))
+        }
+        Some(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::world::hold;
 
 use super::dockerfile;
 use super::progress::{Progress, vertex};
-use super::recorded::{Behaviour, behaviour};
+use super::recorded::{Behaviour, behaviour, unstarted};
 use super::root::Root;
 use super::session::Session;
 use super::shelf::{One, Stored, familiar, whole};
@@ -281,10 +281,8 @@ impl<'a> Work<'a> {
             secrets.insert(mount.id.clone(), found);
         }
         let program = words.first().cloned().unwrap_or_default();
-        if !root.files.contains_key(program.trim_start_matches('/')) {
-            let line = format!(
-                "runc run failed: unable to start container process: exec: {program:?}: stat {program}: no such file or directory\n"
-            );
+        if let Some(why) = unstarted(&root.files, &program) {
+            let line = format!("runc run failed: unable to start container process: {why}\n");
             self.progress.line(begun, 2, &line);
             return Err(fails(exit(1)));
         }

@@ -52,7 +52,7 @@ impl Scene {
         for (name, text) in parts {
             let mut header = tar::Header::new_ustar();
             header.set_size(text.len() as u64);
-            header.set_mode(0o644);
+            header.set_mode(0o755);
             archive.append_data(&mut header, name, text.as_bytes()).unwrap();
         }
         let path = format!("/v1.41/build?{query}");
