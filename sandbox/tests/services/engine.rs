@@ -201,7 +201,7 @@ async fn a_push_really_arrives_and_needs_a_login() {
     let login = BASE64_URL_SAFE.encode(login);
     let pushed = scene.ask("POST", &format!("/images/{name}/push?tag=new"), &login, vec![]).await;
     let digest = scene.sandbox.tags("demo/web")["new"].clone();
-    assert_eq!(scene.engine.images(), [digest.clone()]);
+    assert_eq!(scene.engine.images(), std::slice::from_ref(&digest));
     assert!(pushed.text().contains(&format!("new: digest: {digest} size: ")), "{}", pushed.text());
     let again = scene.ask("POST", &format!("/images/{name}/push?tag=new"), &login, vec![]).await;
     assert!(again.text().contains("cannot be overwritten"), "{}", again.text());
