@@ -21,4 +21,6 @@ pub use place::Whereabouts;
 pub use push::Pushing;
 
 #[cfg(test)]
+mod building;
+#[cfg(test)]
 mod tests;

@@ -186,7 +186,7 @@ fn shipped(
             Some(held) if is_same(source, held) => Ok(reuse(commit, held)),
             Some(held) if !moves(held) => {
                 let given = (shown(source), given_digest(source));
-                Err(Box::new(conflict(&commit, given, held, found)))
+                Err(Box::new(conflict(&commit, Some(given), held, found)))
             }
             _ => Ok(given(commit, source)),
         },
@@ -195,9 +195,7 @@ fn shipped(
                 recipe(inputs, facts, &commit, held, draft)?;
                 Ok(reuse(commit, held))
             }
-            Some(held) if !moves(held) => {
-                Err(Box::new(conflict(&commit, ("the changed tree", None), held, found)))
-            }
+            Some(held) if !moves(held) => Err(Box::new(conflict(&commit, None, held, found))),
             _ => {
                 let building = super::build::building(inputs, facts, &commit, needs, draft)?;
                 let has = building.platforms.clone();
@@ -292,24 +290,26 @@ fn reuse(commit: Commit, held: &Held) -> Chosen {
 
 fn conflict(
     commit: &Commit,
-    (shown, digest): (&str, Option<&Digest>),
+    given: Option<(&str, Option<&Digest>)>,
     held: &Held,
     found: Option<&FoundRepository>,
 ) -> Failure {
     let tag = commit.short();
     let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
     let kind = if immutable { "immutable tag" } else { "tag" };
+    let there = held.manifest.digest.short();
     let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
-        .why(match digest {
-            Some(digest) => {
-                format!("ECR has {}, `{shown}` is {}", held.manifest.digest.short(), digest.short())
+        .why(match given {
+            Some((shown, Some(digest))) => {
+                format!("ECR has {there}, `{shown}` is {}", digest.short())
             }
-            None => format!("ECR has {}, which is not `{shown}`", held.manifest.digest.short()),
+            Some((shown, None)) => format!("ECR has {there}, which is not `{shown}`"),
+            None => format!("ECR has {there}, and an image of a changed tree is never reused"),
         });
-    if commit.dirty && !immutable {
-        return failure
-            .why("a tag is not taken from an image that serves or that a rollback restores")
-            .next("commit the change, and ship that commit");
+    if commit.dirty && (!immutable || given.is_none()) {
+        let kept = "a tag is not taken from an image that serves or that a rollback restores";
+        let failure = if immutable { failure } else { failure.why(kept) };
+        return failure.next("commit the change, and ship that commit");
     }
     failure.next("leave out `image` to deploy the one in ECR, or ship a new commit")
 }

@@ -126,14 +126,16 @@ async fn an_image_of_a_pull_request_is_refused() {
 async fn without_an_image_anywhere_it_is_said_how_to_make_one() {
     let stage = Stage::new().await.serving().on_github(11);
     let stage = stage.variable("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    insta::assert_snapshot!(told(&stage).await, @r"
+    insta::assert_snapshot!(told(&stage).await, @"
     -> 3
-    error[SW-BUILD-ENGINE]: nothing was written: there is no image of 9f2c1e4
-      why:  ECR `web` has no tag 9f2c1e4, `image` is empty, and this version builds no image itself
-            no Docker Engine can be reached at unix:///nowhere/docker.sock
+    error[SW-BUILD-ENGINE]: nothing was written: there is no image of 9f2c1e4, and no engine answers at `unix:///nowhere/docker.sock`
+      why:  ECR `web` has no tag 9f2c1e4, and `image` is empty
+            No such file or directory (os error 2)
+            `DOCKER_HOST` names it
       now:  3f2a91c serves, 3/3 ready
-      next: build it and name it: docker buildx build --output type=oci,dest=image.tar . \
-              && slipway ship --image image.tar
+      next: build in a step before and give `image`: an OCI layout, or a file of `docker save`;
+            or name a remote engine: DOCKER_HOST=tcp://HOST:2376 with DOCKER_TLS_VERIFY=1;
+            or run it where a Docker Engine is, such as the runner `ubuntu-24.04`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     written:
     ");
@@ -146,6 +148,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-MISSING]: nothing was written: image `out/image.tar` is not there
       why:  looked for `out/image.tar` in `@FOLDER@`: no such file or folder
+            as a name: no engine answers at `unix:///nowhere/docker.sock`
       now:  not looked at
       next: name a folder with an OCI layout, or a file of `docker save`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
@@ -176,6 +179,7 @@ async fn an_image_path_that_is_nothing_is_told_with_what_it_can_be() {
     -> 3
     error[SW-IMAGE-MISSING]: nothing was written: image `web:dev` is not there
       why:  looked for `web:dev`, then `web` in `@FOLDER@`: no such file or folder
+            as a name: no engine answers at `unix:///nowhere/docker.sock`
       now:  not looked at
       next: name a folder with an OCI layout, or a file of `docker save`
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
@@ -285,7 +289,7 @@ async fn a_docker_archive_is_shipped_like_a_layout() {
     insta::assert_snapshot!(told(&stage.input("image", "image.tar")).await, @"
     -> 0
     shipped 9f2c1e4 to shop/web in @s
-    web:9f2c1e4@sha256:c08c376eda96, 3 updated, 3 ready
+    web:9f2c1e4@sha256:52a3a4a3cb42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
     ");
 }
@@ -330,13 +334,12 @@ async fn a_changed_tree_gets_a_tag_of_its_own_and_is_never_reused() {
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
     ");
     let stage = stage.input("image", "");
-    insta::assert_snapshot!(told(&stage).await, @r"
+    insta::assert_snapshot!(told(&stage).await, @"
     -> 3
-    error[SW-BUILD-ENGINE]: nothing was written: there is no image of 2281ad7-dirty
-      why:  the tree differs from 2281ad7, and an image of a changed tree is never reused
+    error[SW-IMAGE-CONFLICT]: nothing was written: immutable tag 2281ad7-dirty holds another image
+      why:  ECR has sha256:406c22a70f42, and an image of a changed tree is never reused
       now:  2281ad7-dirty serves, 3/3 ready
-      next: build it and name it: docker buildx build --output type=oci,dest=image.tar . \
-              && slipway ship --image image.tar
+      next: commit the change, and ship that commit
     web:2281ad741bcd16ae3c3cfac26a4bd4fe753881a7-dirty@sha256:406c22a70f42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
     ");

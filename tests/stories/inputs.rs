@@ -144,6 +144,13 @@ fn each_input_tells_how_it_is_written() {
     `commit` is "no such thing!": a commit is 40 hex digits
     `platform` is "no such thing!": a platform is `linux/amd64` or `linux/arm64`
     `create-repository` is "yes": write `true` or `false`
+    `build-args`: write `no such thing!=VALUE`, or set no such thing! in the environment
+    `build-secrets`: the value of `no such thing!` is no variable's name: write `no such thing!=VARIABLE`, and set that variable
+    `labels`: write `no such thing!=VALUE`
+    `base-logins`: line 1 is not `HOST USER PASSWORD`
+    `no-cache` is "no such thing!": write `true` or `false`
+    `pull` is "no such thing!": write `true` or `false`
+    `forbid-secrets` is "no such thing!": write `true` or `false`
     `cluster` is "no such thing!": a cluster is named by letters, digits, `-` and `_`, at most 100: its name, not its ARN
     `namespace` is "no such thing!": a namespace is lower-case letters, digits and `-`, at most 63
     `workload` is "no such thing!": a workload is KIND/NAME, for example `deployment/web`

@@ -363,7 +363,7 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
     insta::assert_snapshot!(explain("SW-PLATFORM-MISSING"), @r#"
     -> 0
     SW-PLATFORM-MISSING: the image cannot run on the nodes its pods can land on (exit 3 or 4)
-      seen   the image's platforms do not cover those of the nodes
+      seen   the image's platforms do not cover those of the nodes, or those that `index` is to join
       means  mostly built on an arm64 laptop for amd64 nodes, or the other way round
       fix    build for the platform that is named, or for both
 
@@ -382,6 +382,9 @@ fn a_page_is_explained_and_an_unknown_code_has_a_nearest() {
         This is found before the write, because the cluster would show it late: a single image of the
         wrong platform is pulled and then crashes with "exec format error", an index without the
         platform fails the pull.
+
+        `slipway index` says it of a tag `COMMIT-linux-ARCH` that is not there, or that holds another
+        platform's image.
     "#);
     insta::assert_snapshot!(explain("sw-workload-owned"), @"
     -> 0

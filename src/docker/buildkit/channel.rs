@@ -17,6 +17,11 @@ const LONGEST_HEADERS: u32 = 16 << 20;
 /// A status may tell of many steps at once.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
+/// How much may wait to be heard. A chatty step comes in many small frames, which h2 would take for an
+/// attack if more than half of the connection's window could wait in them.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
 /// The service, to be asked.
 pub(super) type Control = ControlClient<Channel>;
 
@@ -43,7 +48,8 @@ pub(super) async fn open(place: &Place, tasks: &Tasks) -> io::Result<Control> {
     let wire = place.hijack("/grpc", &[]).await?.into_inner();
     let (sender, connection) = Builder::new(tasks.starter())
         .max_header_list_size(LONGEST_HEADERS)
-        .adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .handshake(wire)
         .await
         .map_err(io::Error::other)?;

@@ -1,5 +1,6 @@
 //! Engines that are found or not, played on loopback, and real ones where there are some.
 
+mod build;
 mod find;
 mod real;
 mod server;

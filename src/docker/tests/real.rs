@@ -40,7 +40,7 @@ fn order(engine: &Engine) -> Order {
         logins: Vec::new(),
         pull: false,
         name: Some("slipway-real:v1".into()),
-        ..super::talk::order()
+        ..super::build::order()
     }
 }
 

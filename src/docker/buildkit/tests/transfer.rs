@@ -9,7 +9,12 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
+use bollard_buildkit_proto::health::HealthCheckRequest;
+use bollard_buildkit_proto::health::health_client::HealthClient;
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_client::FileSyncClient;
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use prost::Message as _;
 use tempfile::TempDir;
 use tonic::{Request, Status};
 
@@ -204,6 +209,28 @@ async fn a_folder_that_is_not_offered_is_not_sent() {
     let pipe = Pipe::open(folder.path(), &order()).await;
     let status = receive(&pipe, &[("dir-name", "home")], || {}).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::NotFound);
+}
+
+/// An engine under load asks faster than it is answered, in a frame for each file.
+#[tokio::test]
+async fn a_builder_that_asks_for_much_at_once_is_not_hung_up_on() {
+    let folder = TempDir::new().unwrap();
+    let mut pipe = Pipe::open(folder.path(), &order()).await;
+    let asked = packet(PacketType::PacketReq, 70_000).encode_to_vec();
+    let mut frame = vec![0, 0, 0, 0, u8::try_from(asked.len()).unwrap()];
+    frame.extend(asked);
+    let frame = || Ok::<_, Status>(Frame::data(bytes::Bytes::from(frame.clone())));
+    let frames = futures_util::stream::iter((0..20_000).map(|_| frame()).collect::<Vec<_>>());
+    let request = http::Request::post("http://session/moby.filesync.v1.FileSync/DiffCopy")
+        .header("dir-name", "context")
+        .body(tonic::body::Body::new(http_body_util::StreamBody::new(frames)))
+        .unwrap();
+    let answer = pipe.channel.0.send_request(request).await.unwrap();
+    // All of it was read, to where the builder stopped.
+    let said = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&said).contains("the builder went away"));
+    let mut health = HealthClient::with_origin(pipe.channel.clone(), origin());
+    health.check(HealthCheckRequest::default()).await.unwrap();
 }
 
 /// Whoever waits for files that nobody will ask for would keep the program from ending.
