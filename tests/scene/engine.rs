@@ -84,7 +84,7 @@ impl Scene {
             Ground::Sandbox(stage) => {
                 stage.engine().builds().last().is_some_and(|build| build.waits)
             }
-            Ground::Real(real) => real.runs(WAITS),
+            Ground::Real(real) => real.runs("sleep 600"),
         };
         until(waits).await;
     }
@@ -104,7 +104,7 @@ impl Scene {
                 let builds = stage.engine().builds();
                 builds.last().is_some_and(|build| build.ended == Some(Ended::Cancelled))
             }
-            Ground::Real(real) => !real.runs(WAITS),
+            Ground::Real(real) => !real.runs("sleep 600"),
         };
         until(is_idle).await;
     }

@@ -61,9 +61,9 @@ impl Real {
         }
     }
 
-    /// Whether a program with these words runs.
+    /// Whether a program runs that was called by exactly these words.
     pub(super) fn runs(&self, words: &str) -> bool {
-        Command::new("pgrep").args(["-f", words]).stdout(Stdio::null()).status().unwrap().success()
+        Command::new("pgrep").args(["-xf", words]).stdout(Stdio::null()).status().unwrap().success()
     }
 
     /// Runs the program as one of the testbed's principals.
