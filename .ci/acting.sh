@@ -34,11 +34,12 @@ commit() {
   git -C "$repo" rev-parse HEAD
 }
 
-# run NAME EVENT [OPTION OF ACT…]: the workflow's words go to $log, act's exit to $status.
+# run NAME EVENT [OPTION OF ACT…]: the workflow's words go to $log, act's exit to $status. Where `daemon` is set,
+# the containers of the job get that engine's socket, as they do on GitHub.
 run() {
   local name=$1; shift
   log=$work/$name.log status=0
   (cd "$repo" && HOME=$work XDG_CACHE_HOME=$work/cache exec act "$@" "${options[@]}" \
-    -P ubuntu-latest=slipway/runner --pull=false --network host --container-daemon-socket - \
+    -P ubuntu-latest=slipway/runner --pull=false --network host --container-daemon-socket "${daemon:--}" \
     --use-gitignore=false --rm) >"$log" 2>&1 || status=$?
 }
