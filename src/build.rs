@@ -17,7 +17,10 @@ use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::list;
 
 /// Lines of a failing step that are kept.
-const KEPT: usize = 50;
+const KEPT: usize = 40;
+
+/// How often it is told what the builder is at; a log prints a line in 30 s.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Where and when a build belongs to, for the labels of its image.
 pub struct Origin<'a> {
@@ -78,7 +81,14 @@ async fn one(
             report.say(Event::Working { step: Step::Build, took: begun.elapsed(), text });
         }
     };
-    let built = shop.engine.build(order, &hear).await;
+    let building_it = shop.engine.build(order, &hear);
+    let built = telling(building_it, || {
+        let log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(text) = log.at() {
+            report.say(Event::Working { step: Step::Build, took: begun.elapsed(), text });
+        }
+    })
+    .await;
     let log = log.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (lines, left_out) = log.told(built.is_err());
     report.say(Event::Foreign { source: Source::Build, title, lines, left_out });
@@ -95,6 +105,18 @@ async fn one(
         text: format!("{}, {}", list(&order.platforms), figures::size(image.size)),
     });
     Ok(image)
+}
+
+/// A step may be silent for minutes: that it still goes on is told now and then.
+async fn telling<T>(work: impl Future<Output = T>, tell: impl Fn()) -> T {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => tell(),
+        }
+    }
 }
 
 /// Several platforms in one image are compared once it is in ECR, where each can be read.
@@ -219,6 +241,12 @@ impl Log {
         }
     }
 
+    /// The step that goes on, the one that began last.
+    fn at(&self) -> Option<String> {
+        let going = self.steps.iter().rfind(|step| step.state == StepState::Begun)?;
+        Some(format!("#{} {}", going.number, going.name))
+    }
+
     fn step(&mut self, number: usize) -> &mut Told {
         let at = self.steps.iter().position(|step| step.number == number).unwrap_or_else(|| {
             self.steps.push(Told {
@@ -276,7 +304,9 @@ mod tests {
             log.hear(step(1, "[1/2] FROM base", StepState::Begun)).as_deref(),
             Some("#1 [1/2] FROM base")
         );
+        assert_eq!(log.at().as_deref(), Some("#1 [1/2] FROM base"));
         assert_eq!(log.hear(step(1, "[1/2] FROM base", StepState::Cached)), None);
+        assert_eq!(log.at(), None);
         log.hear(step(2, "[2/2] RUN make", StepState::Begun));
         (0..KEPT + 2).for_each(|n| {
             log.hear(Heard::Line { number: 2, text: format!("line {n}") });

@@ -280,10 +280,7 @@ async fn steps_that_nothing_here_can_run_are_refused_in_the_plan() {
     let scene = Scene::serving().await.engine().await.builds(SERVES);
     let scene = scene.input("until", "push").input("platform", "linux/arm64");
     let told = scene.run("ship").await;
-    // How new a processor is differs from machine to machine.
-    let levels = ["v2", "v3", "v4"].map(|level| format!(", linux/amd64/{level}"));
-    let ends = levels.iter().fold(scene.ends(&told), |text, level| text.replace(level, ""));
-    insta::assert_snapshot!(ends, @r#"
+    insta::assert_snapshot!(scene.ends(&told), @r#"
     error[SW-PLATFORM-EMULATION]: nothing was written: linux/arm64 cannot be built here: a step has to run its programs
       why:  `./app/Dockerfile` line 3: "RUN ["/bin/busybox", "mkdir", "-p", "/www"]"; Docker Engine 28.5.2+dfsg4 runs linux/amd64, linux/386
       now:  not looked at

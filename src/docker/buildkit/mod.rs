@@ -163,5 +163,7 @@ pub(super) async fn platforms(place: &Place) -> Result<Vec<Platform>, Failure> {
         wrong::unreached(place, &std::io::Error::other(status.message().to_owned()))
     })?;
     let platforms = workers.into_inner().record.into_iter().flat_map(|worker| worker.platforms);
-    Ok(platforms.map(|p| Platform::new(&p.os, &p.architecture, Some(&p.variant))).collect())
+    // Levels of amd64 are features of one platform, which no node is told apart by.
+    let apart = platforms.filter(|p| p.architecture != "amd64" || p.variant.is_empty());
+    Ok(apart.map(|p| Platform::new(&p.os, &p.architecture, Some(&p.variant))).collect())
 }
