@@ -108,7 +108,6 @@ def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Call
     """Both in turns, the first of each left out."""
     ours, theirs = [], []
     with runner() as env, tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
-        env["DOCKER_HOST"] = os.environ.get("DOCKER_HOST", env.get("DOCKER_HOST", ""))
         context = Path(folder)
         fill(context)
         (context / "Dockerfile").write_text(dockerfile)
