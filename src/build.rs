@@ -34,6 +34,8 @@ pub struct Origin<'a> {
     pub made: Option<i64>,
     /// For the repository's own registry.
     pub own: Option<Login>,
+    /// What the image is called in the engine, where it is one.
+    pub name: Option<String>,
 }
 
 /// Builds for every platform of the plan: images in the engine, one for each, or one for all where
@@ -50,6 +52,9 @@ pub async fn build(
 ) -> Result<Vec<EngineImage>, Failure> {
     let lost = || Failure::new(Code::RunBug, "the plan builds without an engine or a Dockerfile");
     let (Ok(shop), Ok(materials)) = (&bench.engine, &bench.materials) else { return Err(lost()) };
+    if building.platforms.is_empty() {
+        return Err(lost());
+    }
     let at_once = match shop.engine.facts.store {
         Store::Containerd => building.platforms.len().max(1),
         Store::Classic => 1,
@@ -75,6 +80,7 @@ async fn one(
     let begun = Instant::now();
     let title = format!("{} for {}", building.file, list(&order.platforms));
     let log = Mutex::new(Log::default());
+    let mut said = Said { log: &log, report, title, told: false };
     let hear = |heard: Heard| {
         let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(text) = log.hear(heard) {
@@ -89,9 +95,8 @@ async fn one(
         }
     })
     .await;
-    let log = log.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (lines, left_out) = log.told(built.is_err());
-    report.say(Event::Foreign { source: Source::Build, title, lines, left_out });
+    let failed = built.is_err();
+    said.tell(failed);
     let built = built?;
     let image = shop.engine.inspect(&built.id).await?.ok_or_else(|| {
         Failure::new(Code::BuildPlatform, "the engine has no image of what it built")
@@ -105,6 +110,32 @@ async fn one(
         text: format!("{}, {}", list(&order.platforms), figures::size(image.size)),
     });
     Ok(image)
+}
+
+/// What was heard, told once: by a build that is dropped, too, whose reader wants to know where it stood.
+struct Said<'a> {
+    log: &'a Mutex<Log>,
+    report: &'a Reporter,
+    title: String,
+    told: bool,
+}
+
+impl Said<'_> {
+    fn tell(&mut self, failed: bool) {
+        self.told = true;
+        let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (lines, left_out) = log.told(failed);
+        let title = std::mem::take(&mut self.title);
+        self.report.say(Event::Foreign { source: Source::Build, title, lines, left_out });
+    }
+}
+
+impl Drop for Said<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(true);
+        }
+    }
 }
 
 /// A step may be silent for minutes: that it still goes on is told now and then.
@@ -139,7 +170,14 @@ fn is_what_was_asked_for(
 }
 
 /// What the image itself would tell everybody who may pull it.
-fn config_leaks(inputs: &Inputs, image: &EngineImage, report: &Reporter) -> Result<(), Failure> {
+///
+/// # Errors
+/// `forbid-secrets` refuses it.
+pub fn config_leaks(
+    inputs: &Inputs,
+    image: &EngineImage,
+    report: &Reporter,
+) -> Result<(), Failure> {
     let history: Vec<_> = image.history.iter().map(|made| made.by.clone()).collect();
     let leaks = recipe::leaks_in_config(&image.env, &history, &image.labels);
     if leaks.is_empty() {
@@ -177,8 +215,9 @@ fn order(
         cache_to: build.cache_to.clone(),
         no_cache: build.no_cache,
         pull: build.pull,
-        epoch: build.epoch.or(origin.made),
-        name: None,
+        // The commit's time is not sent: it is part of the cache's keys, and each commit would build anew.
+        epoch: build.epoch.filter(|_| !build.args.contains_key("SOURCE_DATE_EPOCH")),
+        name: origin.name.clone().filter(|_| platforms.len() == building.platforms.len()),
     }
 }
 
@@ -261,12 +300,14 @@ impl Log {
         &mut self.steps[at]
     }
 
-    /// A line a step; after a failure, what the failing step wrote.
+    /// A line a step; after a failure, what the failing step wrote, or the one that went on.
     fn told(&self, failed: bool) -> (Vec<String>, usize) {
         let mut lines: Vec<_> = self.steps.iter().map(Told::line).collect();
         lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
         let mut left_out = 0;
-        let last = self.steps.iter().rfind(|step| step.state == StepState::Failed);
+        let is = |state| self.steps.iter().rfind(move |step| step.state == state);
+        // One that was cancelled stands where it stands.
+        let last = is(StepState::Failed).or_else(|| is(StepState::Begun));
         if let Some(step) = last.filter(|_| failed) {
             left_out = step.left_out;
             lines.extend(step.wrote.iter().map(|text| format!("#{} {text}", step.number)));

@@ -150,7 +150,13 @@ impl Inputs {
         }
         let inputs = fill(command, push_only, &mut reader, folder);
         intent_faults(command, &values, &mut reader);
+        // Only who may build has to get it right: a rollback in the night does not, nor does a fork's plan.
+        let faults = reader.faults.len();
         let build = build::read(&mut reader, environment);
+        let builds = matches!(command, Command::Ship | Command::Plan) && !may_lack_credentials;
+        if !builds {
+            reader.faults.truncate(faults);
+        }
         let (endpoints, endpoint_failure) = endpoints::read(environment);
         let credentials = credentials::read(&mut reader, environment);
         let Some(mut inputs) = inputs.filter(|_| reader.faults.is_empty()) else {

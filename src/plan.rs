@@ -258,7 +258,13 @@ pub fn draft(inputs: &Inputs, facts: &Facts, run: &Run) -> Draft {
     let wanted = image::wanted(inputs, facts, needs.as_ref(), &mut draft);
     draft.refusals.append(&mut beside.refusals);
     draft.warnings.append(&mut beside.warnings);
-    if let (Some(wanted), Some(needs)) = (&wanted, &needs) {
+    // Where nothing is rolled out, what was asked for is what the image has to be.
+    let asked = (inputs.push_only && !inputs.platforms.is_empty()).then(|| Needs {
+        platforms: inputs.platforms.clone(),
+        because: "the `platform` input says so".into(),
+        nodes: Vec::new(),
+    });
+    if let (Some(wanted), Some(needs)) = (&wanted, needs.as_ref().or(asked.as_ref())) {
         let covered = crate::survey::platforms::covers(
             &wanted.quoted(),
             &wanted.has,

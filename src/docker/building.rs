@@ -156,7 +156,8 @@ async fn what_is_asked_for_is_built_and_kept() {
     let again = ground.build().await.unwrap();
     // The old engine writes when it was made into each.
     assert!(is_old() || again == built);
-    assert_eq!(ground.states("COPY --from=0 /word /late"), [StepState::Cached]);
+    // A busy engine says that it begins before it finds it.
+    assert_eq!(ground.states("COPY --from=0 /word /late").last(), Some(&StepState::Cached));
     assert!(platforms(&ground.place).await.unwrap().contains(&"linux/amd64".parse().unwrap()));
 }
 

@@ -21,6 +21,9 @@ pub struct Build {
     pub args: BTreeMap<String, String>,
     /// Secrets, by id.
     pub secrets: BTreeMap<String, SecretString>,
+    /// Secrets whose variable has no value: told only where something is built. The variable is not kept, since
+    /// people write the secret itself in its place.
+    pub unset: Vec<String>,
     /// The user's own labels.
     pub labels: BTreeMap<String, String>,
     /// For registries of base images.
@@ -62,14 +65,16 @@ pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
             "SOURCE_DATE_EPOCH is \"{text}\": write seconds since 1970, as `git log -1 --format=%ct` prints them"
         )));
     }
+    let (secrets, unset) = secrets(reader, &of);
     Build {
         file: None,
+        unset,
+        secrets,
         target: reader.text("target").map(Into::into),
         args: pairs(reader, "build-args", |name| {
             of(name)
                 .ok_or_else(|| format!("write `{name}=VALUE`, or set {name} in the environment"))
         }),
-        secrets: secrets(reader, &of),
         labels: pairs(reader, "labels", |name| Err(format!("write `{name}=VALUE`"))),
         logins: logins(reader),
         cache_from: caches(reader, "cache-from"),
@@ -104,13 +109,17 @@ fn pairs(
     alone: impl Fn(&str) -> Result<String, String>,
 ) -> BTreeMap<String, String> {
     let mut pairs = BTreeMap::new();
-    for line in lines(reader, input) {
+    for (at, line) in lines(reader, input).into_iter().enumerate() {
         let (name, value) = match line.split_once('=') {
             Some((name, value)) => (name.trim(), Ok(value.to_owned())),
             None => (line, alone(line)),
         };
+        // What is no name may be the rest of a value of several lines: it is not shown.
+        let is_name = !name.is_empty()
+            && (line.contains('=') || name.len() <= LONGEST)
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b));
         let value = match value {
-            _ if name.is_empty() => Err("a line begins with `=`: write `NAME=VALUE`".into()),
+            _ if !is_name => Err(format!("line {} is not `NAME=VALUE`", at + 1)),
             value => value,
         };
         match value {
@@ -123,30 +132,36 @@ fn pairs(
     pairs
 }
 
-/// `ID=VARIABLE` lines, or a variable's name that is the id too. The value is never in an input.
+/// `ID=VARIABLE` lines, or a variable's name that is the id too: by id the values, and the ids that have none.
+/// The value is never in an input.
 fn secrets(
     reader: &mut Reader<'_>,
     of: &impl Fn(&str) -> Option<String>,
-) -> BTreeMap<String, SecretString> {
-    let named = pairs(reader, "build-secrets", |name| Ok(name.to_owned()));
-    let mut secrets = BTreeMap::new();
-    for (id, variable) in named {
-        let is_name = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        match of(&variable) {
-            Some(value) if is_name => {
-                secrets.insert(id, SecretString::from(value));
+) -> (BTreeMap<String, SecretString>, Vec<String>) {
+    let (mut secrets, mut unset) = (BTreeMap::new(), Vec::new());
+    for (at, line) in lines(reader, "build-secrets").into_iter().enumerate() {
+        let (id, variable) = line.split_once('=').unwrap_or((line, line));
+        let is_name = |name: &str| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+            !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain)
+        };
+        match of(variable) {
+            Some(value) if is_name(id) => {
+                secrets.insert(id.to_owned(), SecretString::from(value));
             }
-            // What stands there in place of a name may be the secret itself: it is not shown.
-            _ if !is_name || variable.is_empty() => reader.faults.push(Fault::new(format!(
-                "`build-secrets`: the value of `{id}` is no variable's name: write `{id}=VARIABLE`, and set that variable"
-            ))),
+            None if is_name(id) && is_name(variable) => unset.push(id.to_owned()),
+            // What stands there may be the secret itself: it is not shown.
             _ => reader.faults.push(Fault::new(format!(
-                "`build-secrets`: {variable}, for `{id}`, is empty or not set: set it in the step's `env:`"
+                "`build-secrets`: line {} is not `ID=VARIABLE`: the value is that of the variable",
+                at + 1
             ))),
         }
     }
-    secrets
+    (secrets, unset)
 }
+
+/// A longer name is none, but a value.
+const LONGEST: usize = 40;
 
 /// `HOST USER PASSWORD` lines. A line that is not understood is not shown.
 fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
@@ -172,6 +187,12 @@ fn caches(reader: &mut Reader<'_>, input: &'static str) -> Vec<Cache> {
     let mut caches = Vec::new();
     for line in lines(reader, input) {
         match cache(line) {
+            // It is in an image, and found where that image is.
+            Ok(cache) if cache.kind == "inline" && input == "cache-from" => {
+                reader.faults.push(Fault::new(
+                    "`cache-from`: an inline cache is in an image: write that image's reference",
+                ));
+            }
             Ok(cache) => caches.push(cache),
             Err(clause) => reader.faults.push(Fault::new(format!("`{input}`: {clause}"))),
         }
@@ -229,7 +250,7 @@ mod tests {
         assert_eq!(build.args["TOKEN"], "t0k");
         insta::assert_snapshot!(faults.join("\n"), @"
         `build-args`: write `NONE=VALUE`, or set NONE in the environment
-        `build-args`: a line begins with `=`: write `NAME=VALUE`
+        `build-args`: line 4 is not `NAME=VALUE`
         ");
     }
 
@@ -239,10 +260,10 @@ mod tests {
             typed("build-secrets", "npm=TOKEN\nTOKEN\nb=EMPTY\nc=gh-p_secret!\nd=");
         assert_eq!(build.secrets["npm"].expose_secret(), "t0k");
         assert_eq!(build.secrets["TOKEN"].expose_secret(), "t0k");
+        assert_eq!(build.unset, ["b"]);
         insta::assert_snapshot!(faults.join("\n"), @"
-        `build-secrets`: EMPTY, for `b`, is empty or not set: set it in the step's `env:`
-        `build-secrets`: the value of `c` is no variable's name: write `c=VARIABLE`, and set that variable
-        `build-secrets`: the value of `d` is no variable's name: write `d=VARIABLE`, and set that variable
+        `build-secrets`: line 4 is not `ID=VARIABLE`: the value is that of the variable
+        `build-secrets`: line 5 is not `ID=VARIABLE`: the value is that of the variable
         ");
     }
 
@@ -256,10 +277,10 @@ mod tests {
             build.cache_from.iter().map(|c| format!("{} {:?}", c.kind, c.attributes)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         registry {"ref": "ghcr.io/a/b:cache"}
-        inline {}
         gha {"scope": "x"}
         "#);
         insta::assert_snapshot!(faults.join("\n"), @r#"
+        `cache-from`: an inline cache is in an image: write that image's reference
         `cache-from`: `type=registry` has no `ref=`
         `cache-from`: write `type=registry,ref=...`
         `cache-from`: "c" is not NAME=VALUE

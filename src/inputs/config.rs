@@ -119,7 +119,10 @@ fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
         Ways::Secret => {
             return Err(format!(
                 "`{key}` is a secret, which no file may hold: set {}",
-                input.environment.join(" or ")
+                match input.environment {
+                    [] => input.own_variable(),
+                    known => known.join(" or "),
+                }
             ));
         }
         Ways::NotFile | Ways::Action => {
@@ -128,24 +131,35 @@ fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
             ));
         }
     }
-    let lines = takes_lines(input.name).then(|| lines(value)).flatten();
+    let lines = match takes_lines(input.name) {
+        true => lines(key, value)?,
+        false => None,
+    };
     let value = lines
         .or_else(|| scalar(value))
         .ok_or_else(|| format!("`{key}` has to be one value, not a list or mapping"))?;
     Ok((input.name, value.trim().to_owned()))
 }
 
-/// A list, or a mapping of names to values, as the lines that it would be typed as.
-fn lines(value: &Value) -> Option<String> {
-    let lines: Option<Vec<_>> = match value {
-        Value::Sequence(all) => all.iter().map(scalar).collect(),
+/// A list, or a mapping of names to values, as the lines that it would be typed as. YAML reads `1.10` as 1.1, so
+/// that nothing but text is taken.
+fn lines(key: &str, value: &Value) -> Result<Option<String>, String> {
+    let text = |name: &str, value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(format!("`{key}`: write the value of `{}` in quotes", one_line(name, 40))),
+    };
+    let lines: Result<Vec<_>, _> = match value {
+        Value::Sequence(all) => all.iter().map(|one| text("a line", one)).collect(),
         Value::Mapping(all) => all
             .iter()
-            .map(|(key, value)| Some(format!("{}={}", scalar(key)?, scalar(value)?)))
+            .map(|(name, value)| {
+                let name = scalar(name).unwrap_or_default();
+                Ok(format!("{name}={}", text(&name, value)?))
+            })
             .collect(),
-        _ => None,
+        _ => return Ok(None),
     };
-    Some(lines?.join("\n"))
+    Ok(Some(lines?.join("\n")))
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -202,6 +216,16 @@ mod tests {
         insta::assert_snapshot!(faults("cluster: prod\nnamespace: \"shop\n").join("\n"), @"slipway.yml:3:1: this is not YAML: found unexpected end of stream");
         insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r#"slipway.yml:1:1: this is not YAML: duplicate entry with key "cluster""#);
         insta::assert_snapshot!(faults("- cluster\n").join("\n"), @"slipway.yml:1:1: the file has to be a mapping of inputs, such as `cluster: prod`");
+    }
+
+    #[test]
+    fn values_of_a_mapping_are_taken_as_they_are_written_or_not_at_all() {
+        let (entries, faults) =
+            parse("slipway.yml", "build-args:\n  VERSION: \"1.10\"\n  NAME: web\n").unwrap();
+        assert_eq!((entries[0].1.as_str(), faults.len()), ("VERSION=1.10\nNAME=web", 0));
+        insta::assert_snapshot!(super::tests::faults("build-args: { VERSION: 1.10 }\n").join("\n"), @"slipway.yml:1:1: `build-args`: write the value of `VERSION` in quotes");
+        insta::assert_snapshot!(super::tests::faults("labels: [1]\n").join("\n"), @"slipway.yml:1:1: `labels`: write the value of `a line` in quotes");
+        insta::assert_snapshot!(super::tests::faults("base-logins: x\n").join("\n"), @"slipway.yml:1:1: `base-logins` is a secret, which no file may hold: set SLIPWAY_BASE_LOGINS");
     }
 
     #[test]

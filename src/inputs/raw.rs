@@ -203,6 +203,11 @@ fn no_flag(input: &Input) -> String {
             "`{}` has no flag, which the process list would show: set {variable}",
             input.name
         ),
+        None if input.ways == Ways::Secret => format!(
+            "`{}` has no flag, which the process list would show: set {}",
+            input.name,
+            input.own_variable()
+        ),
         None => format!("`{}` has no flag: write it as the first word, `slipway plan`", input.name),
     }
 }

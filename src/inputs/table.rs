@@ -285,7 +285,7 @@ pub const INPUTS: &[Input] = &[
             "forbid-secrets",
             Group::Build,
             Ways::Switch,
-            "Refuse to build or ship what seems to hold a secret, instead of warning of it.",
+            "Refuse to build, or to take out of the engine, what seems to hold a secret, instead of warning of it.",
         )
     },
     Input {

@@ -2,7 +2,7 @@
 //! and the rest is said. Never a refusal: a fork cannot mend it.
 
 use super::journey::{self, Journey};
-use crate::error::{Ending, Failure, Unseen};
+use crate::error::{Code, Ending, Failure, Unseen};
 use crate::image;
 use crate::report::{Event, Outcome, figures};
 use crate::survey::bench;
@@ -48,6 +48,8 @@ async fn image(journey: &Journey<'_>) -> String {
             let (digest, size) = (image.root.digest.short(), figures::size(image.size()));
             format!("`{path}` is {digest}, {size}, {}", list(&image.platforms))
         }
+        // It may be a name in the engine or in ECR.
+        Err(failure) if failure.code == Code::ImageMissing => format!("`{path}` is not seen here"),
         Err(failure) => told(failure),
     }
 }

@@ -52,18 +52,20 @@ async fn made(
     }
     let out = publish::out_of_engine;
     let commit = facts.commit.as_ref().ok_or_else(lost)?;
+    let before = facts.held.as_ref().map(|held| &held.manifest.digest);
     match &image.origin {
         Origin::Build(building) => {
-            let images = build(journey, building, facts, remotes).await?;
+            let images = build(journey, building, image, facts, remotes).await?;
             let Some(Ok(shop)) = facts.bench.as_ref().map(|bench| &bench.engine) else {
                 return Err(lost());
             };
-            out((&shop.engine, &images), image, commit, remotes, journey.report).await
+            out((&shop.engine, &images), image, (commit, before), remotes, journey.report).await
         }
         Origin::Engine { .. } => {
             let Some(Source::Engine(given)) = &facts.source else { return Err(lost()) };
+            build::config_leaks(journey.inputs, &given.image, journey.report)?;
             let images = std::slice::from_ref(&given.image);
-            out((&given.engine, images), image, commit, remotes, journey.report).await
+            out((&given.engine, images), image, (commit, before), remotes, journey.report).await
         }
         Origin::Reuse(_) | Origin::Take { .. } | Origin::Copy { .. } => Err(lost()),
     }
@@ -76,6 +78,7 @@ fn lost() -> Failure {
 async fn build(
     journey: &Journey<'_>,
     building: &Building,
+    image: &ImagePlan,
     facts: &Facts,
     remotes: &Remotes,
 ) -> Result<Vec<EngineImage>, Failure> {
@@ -91,6 +94,7 @@ async fn build(
         event: context.and_then(|context| context.event.name.as_deref()),
         made: checkout::made(&journey.inputs.context, &commit.sha),
         own: own_login(facts, remotes).await?,
+        name: remotes.registry.as_ref().map(|registry| registry.name_of(&image.tag)),
     };
     build::build(journey.inputs, building, bench, &origin, journey.report).await
 }

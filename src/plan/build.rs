@@ -51,6 +51,7 @@ pub fn building(
     let against = [
         cannot(inputs, shop, materials, &platforms),
         no_secret(inputs, shop, materials, &platforms),
+        other_platform(inputs, shop, materials, &platforms),
         emulation(inputs, shop, materials, &platforms),
     ];
     draft.refusals.extend(against.into_iter().flatten());
@@ -69,6 +70,8 @@ pub fn building(
 fn platforms(inputs: &Inputs, needs: Option<&Needs>) -> Result<Vec<Platform>, Box<Failure>> {
     match needs {
         Some(needs) => Ok(needs.platforms.clone()),
+        // Why nothing is known of the workload's platforms is told by who looked at it.
+        None if inputs.target.is_some() => Ok(Vec::new()),
         None if inputs.platforms.is_empty() => Err(Box::new(
             Failure::new(
                 Code::PlatformUnknown,
@@ -116,6 +119,7 @@ fn cannot(
         let wanted = [
             (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
             (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
+            (!build.cache_from.is_empty()).then(|| "`cache-from`".to_owned()),
             line.map(|line| format!("line {line} of `{}`", materials.shown)),
         ];
         if let Some(what) = wanted.into_iter().flatten().next() {
@@ -177,6 +181,14 @@ fn no_secret(
     let wish = wish(inputs, &shop.engine.facts.native, platforms.first()?);
     let secrets = materials.dockerfile.secrets(wish).ok()?;
     let given = |id: &String| inputs.build.secrets.contains_key(id);
+    if let Some(id) = inputs.build.unset.first() {
+        let what = format!("the secret `{id}` has no value");
+        return Some(
+            Failure::new(Code::BuildStep, what)
+                .why("what `build-secrets` names for it is no variable of this step that has a value")
+                .next(format!("`build-secrets: {id}=VARIABLE`, and VARIABLE in the step's `env:`")),
+        );
+    }
     let missing = secrets.into_iter().find(|secret| secret.required && !given(&secret.id))?;
     let what = format!("a step needs the secret `{}`, which is not given", missing.id);
     Some(
@@ -184,6 +196,28 @@ fn no_secret(
             .why(format!("`{}` line {} mounts it as required", materials.shown, missing.line))
             .next(format!("give `build-secrets: {}=VARIABLE`, and set that variable", missing.id)),
     )
+}
+
+/// A last stage that says itself what it is for: BuildKit would label it as what was asked for all the same.
+fn other_platform(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+) -> Option<Failure> {
+    platforms.iter().find_map(|wanted| {
+        let wish = wish(inputs, &shop.engine.facts.native, wanted);
+        let (line, made_for) = materials.dockerfile.made_for(wish)?;
+        if made_for.runs_on(wanted) {
+            return None;
+        }
+        let what = format!("the image would be for {made_for}, whatever it says: {wanted} is needed");
+        Some(
+            Failure::new(Code::BuildPlatform, what)
+                .why(format!("`{}` line {line}: its `--platform` decides", materials.shown))
+                .next("leave `--platform` out of the last stage's FROM; stages that only compile may keep it"),
+        )
+    })
 }
 
 /// Arguments that the Dockerfile does not ask for are a slip more often than not.

@@ -186,7 +186,7 @@ fn shipped(
             Some(held) if is_same(source, held) => Ok(reuse(commit, held)),
             Some(held) if !moves(held) => {
                 let given = (shown(source), given_digest(source));
-                Err(Box::new(conflict(&commit, Some(given), held, found)))
+                Err(Box::new(conflict(inputs, &commit, Some(given), (held, found))))
             }
             _ => Ok(given(commit, source)),
         },
@@ -195,7 +195,9 @@ fn shipped(
                 recipe(inputs, facts, &commit, held, draft)?;
                 Ok(reuse(commit, held))
             }
-            Some(held) if !moves(held) => Err(Box::new(conflict(&commit, None, held, found))),
+            Some(held) if !moves(held) => {
+                Err(Box::new(conflict(inputs, &commit, None, (held, found))))
+            }
             _ => {
                 let building = super::build::building(inputs, facts, &commit, needs, draft)?;
                 let has = building.platforms.clone();
@@ -289,13 +291,14 @@ fn reuse(commit: Commit, held: &Held) -> Chosen {
 }
 
 fn conflict(
+    inputs: &Inputs,
     commit: &Commit,
     given: Option<(&str, Option<&Digest>)>,
-    held: &Held,
-    found: Option<&FoundRepository>,
+    (held, found): (&Held, Option<&FoundRepository>),
 ) -> Failure {
-    let tag = commit.short();
-    let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&commit.tag()));
+    let whole = crate::survey::tag(inputs, commit);
+    let tag = short_tag(&whole, commit);
+    let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&whole));
     let kind = if immutable { "immutable tag" } else { "tag" };
     let there = held.manifest.digest.short();
     let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
@@ -329,7 +332,10 @@ fn recipe(
     }
     let mut failure = Failure::new(
         Code::ImageRecipe,
-        format!("tag {} holds an image of another recipe", commit.short()),
+        format!(
+            "tag {} holds an image of another recipe",
+            short_tag(&crate::survey::tag(inputs, commit), commit)
+        ),
     );
     failure.why = differences;
     failure.why.dedup();

@@ -21,17 +21,23 @@ use super::{described, no_registry};
 
 /// Puts the engine's images under the plan's tag: one, or one for each platform and an index of them.
 ///
+/// `before` is what the tag named when this run was planned.
+///
 /// # Errors
 /// What the engine or ECR refuses; nothing is under the tag then, or what was there before.
 pub async fn out_of_engine(
     (engine, images): (&Engine, &[EngineImage]),
     plan: &ImagePlan,
-    commit: &Commit,
+    (commit, before): (&Commit, Option<&Digest>),
     remotes: &Remotes,
     report: &Reporter,
 ) -> Result<Held, Failure> {
     let registry = remotes.registry.as_ref().ok_or_else(no_registry)?;
     let begun = Instant::now();
+    let there = registry.manifest(&Reference::Tag(plan.tag.clone())).await?;
+    if let Some(there) = there.filter(|there| Some(&there.digest) != before) {
+        return Err(taken(&short_tag(&plan.tag, commit), &there.digest));
+    }
     let out = Out { engine, registry, remotes, report, begun, tag: &plan.tag };
     let (digest, text) = match (images, engine.facts.store) {
         ([one], Store::Containerd) => out.by_engine(one).await?,
@@ -49,6 +55,13 @@ pub async fn out_of_engine(
             .why(format!("{} was pushed, and is not there", digest.short()))
             .next("run it again")
     })
+}
+
+/// Another run was faster: what it put there is not taken away.
+fn taken(tag: &str, there: &Digest) -> Failure {
+    Failure::new(Code::ImageConflict, format!("tag {tag} was taken while this run built"))
+        .why(format!("ECR has {} under it, which was not there when this run began", there.short()))
+        .next("run it again: it ships the image that is in ECR")
 }
 
 struct Out<'a> {

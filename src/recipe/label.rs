@@ -62,7 +62,8 @@ impl Recipe {
         fields.join(" ")
     }
 
-    /// What differs in an image with another label, one clause each; none if nothing does.
+    /// What differs in an image with another label, one clause each; none if nothing does. Only what is given
+    /// here is compared: the job that deploys has no need of the arguments of the job that built.
     #[must_use]
     pub fn differences(&self, other: &str) -> Vec<String> {
         if other == self.label() {
@@ -75,29 +76,21 @@ impl Recipe {
         if theirs.dockerfile != self.dockerfile {
             told.push("its Dockerfile differs".to_owned());
         }
-        if theirs.target != self.target {
-            told.push(one("target", theirs.target.as_deref(), self.target.as_deref()));
+        if let Some(ours) = self.target.as_deref().filter(|_| theirs.target != self.target) {
+            told.push(one("target", theirs.target.as_deref(), ours));
         }
-        let names: BTreeSet<_> = self.args.keys().chain(theirs.args.keys()).collect();
-        for name in names {
-            told.extend(match (theirs.args.get(name), self.args.get(name)) {
-                (Some(theirs), Some(ours)) if theirs == ours => None,
-                (Some(_), Some(_)) => Some(format!("build arg `{name}` differs")),
-                (Some(_), None) => Some(format!("it was built with build arg `{name}`")),
-                (None, _) => Some(format!("it was built without build arg `{name}`")),
+        for (name, ours) in &self.args {
+            told.extend(match theirs.args.get(name) {
+                Some(theirs) if theirs == ours => None,
+                Some(_) => Some(format!("build arg `{name}` differs")),
+                None => Some(format!("it was built without build arg `{name}`")),
             });
         }
-        let with = theirs.secrets.difference(&self.secrets);
-        told.extend(with.map(|id| format!("it was built with secret `{id}`")));
         let without = self.secrets.difference(&theirs.secrets);
         told.extend(without.map(|id| format!("it was built without secret `{id}`")));
-        if theirs.context != self.context {
-            let shown = |context: &str| match context {
-                "" => ".".to_owned(),
-                context => context.to_owned(),
-            };
-            let (theirs, ours) = (shown(&theirs.context), shown(&self.context));
-            told.push(one("context", Some(&theirs), Some(&ours)));
+        if !self.context.is_empty() && theirs.context != self.context {
+            let theirs = if theirs.context.is_empty() { "." } else { &theirs.context };
+            told.push(one("context", Some(theirs), &self.context));
         }
         told
     }
@@ -129,11 +122,10 @@ impl Recipe {
 }
 
 /// How a field of which there is one differs.
-fn one(what: &str, theirs: Option<&str>, ours: Option<&str>) -> String {
-    match (theirs, ours) {
-        (Some(theirs), Some(ours)) => format!("its {what} is `{theirs}`, not `{ours}`"),
-        (Some(theirs), None) => format!("its {what} is `{theirs}`, and none is asked for"),
-        (None, ours) => format!("it has no {what}, not `{}`", ours.unwrap_or_default()),
+fn one(what: &str, theirs: Option<&str>, ours: &str) -> String {
+    match theirs {
+        Some(theirs) => format!("its {what} is `{theirs}`, not `{ours}`"),
+        None => format!("it has no {what}, not `{ours}`"),
     }
 }
 
@@ -204,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told() {
-        let ours = recipe(Some("prod"), &[("VERSION", "2"), ("NEW", "x")], &["npm"], "");
+    fn what_differs_of_what_is_given_is_told() {
+        let ours = recipe(Some("prod"), &[("VERSION", "2"), ("NEW", "x")], &["npm"], "web");
         let theirs = recipe(Some("test"), &[("VERSION", "1"), ("OLD", "x")], &["pip"], "app");
         let other = theirs.label().replace("sha256:", "sha256:0");
         assert_eq!(
@@ -214,23 +206,19 @@ mod tests {
                 "its Dockerfile differs",
                 "its target is `test`, not `prod`",
                 "it was built without build arg `NEW`",
-                "it was built with build arg `OLD`",
                 "build arg `VERSION` differs",
-                "it was built with secret `pip`",
                 "it was built without secret `npm`",
-                "its context is `app`, not `.`",
+                "its context is `app`, not `web`",
             ]
         );
         let none = recipe(None, &[], &[], "");
-        assert_eq!(
-            none.differences(&recipe(Some("a"), &[], &[], "").label()),
-            ["its target is `a`, and none is asked for"]
-        );
+        // The job that deploys says nothing of how it was built.
+        let built = recipe(Some("a"), &[("VERSION", "1")], &["npm"], "app");
+        assert_eq!(none.differences(&built.label()), Vec::<String>::new());
         assert_eq!(
             recipe(Some("a"), &[], &[], "").differences(&none.label()),
             ["it has no target, not `a`"]
         );
-        assert_eq!(none.differences(&recipe(None, &[], &[], "./").label()), Vec::<String>::new());
     }
 
     #[test]

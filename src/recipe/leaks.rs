@@ -65,7 +65,7 @@ const PLACES: [&str; 3] = [ENVIRONMENT, HISTORY, LABELS];
 const LARGEST: u64 = 1024 * 1024;
 
 /// As many are told in a message.
-const TOLD: usize = 5;
+const TOLD: usize = 20;
 
 /// Every secret in the files that would be sent, and in the Dockerfile, in the order of files.
 ///

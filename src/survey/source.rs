@@ -80,8 +80,14 @@ pub async fn shelf(
             None => registry(aws, &named.repository).await?.0,
         };
         reads.add(1);
-        let original = registry.original(&named, account, &inputs.region).await?;
-        shelf.source = Some(Source::Ecr(Box::new(original)));
+        shelf.source = Some(match registry.original(&named, account, &inputs.region).await {
+            Ok(original) => Source::Ecr(Box::new(original)),
+            // Somebody may have built it under this name and pushed it nowhere yet.
+            Err(failure) if failure.code == Code::ImageMissing => {
+                in_engine(inputs, typed, failure).await?
+            }
+            Err(failure) => return Err(failure),
+        });
     }
     Ok(shelf)
 }
@@ -103,6 +109,11 @@ async fn opened(inputs: &Inputs, typed: &str) -> Result<Source, Failure> {
         Err(failure) if failure.code == Code::ImageMissing => failure,
         opened => return opened.map(Source::Files),
     };
+    in_engine(inputs, typed, no_file).await
+}
+
+/// What was typed as the name of an image in the engine, or the failure of what it was looked for before.
+async fn in_engine(inputs: &Inputs, typed: &str, no_file: Failure) -> Result<Source, Failure> {
     let engine = match Engine::find(&inputs.build.whereabouts).await {
         Ok(engine) => engine,
         Err(none) => {

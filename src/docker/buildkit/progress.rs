@@ -161,6 +161,9 @@ impl Step {
     fn cached_or_done(&mut self, cached: bool) {
         self.state = if self.ran.is_empty() {
             None
+        } else if is_cancelled(&self.error) {
+            // Another step failed, and took this one with it.
+            Some(StepState::Begun)
         } else if !self.error.is_empty() {
             Some(StepState::Failed)
         } else if self.ran.values().any(Option::is_none) {

@@ -78,6 +78,28 @@ mod tests {
         Dockerfile::read(&path).unwrap().copied(wish)
     }
 
+    fn made_for(text: &str) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("Dockerfile");
+        std::fs::write(&path, text).unwrap();
+        let (args, native) = (BTreeMap::new(), "linux/amd64".parse().unwrap());
+        let wanted = "linux/arm64".parse().unwrap();
+        let wish = Wish { target: None, args: &args, native: &native, wanted: &wanted };
+        let (line, platform) = Dockerfile::read(&path).unwrap().made_for(wish)?;
+        Some(format!("{line} {platform}"))
+    }
+
+    #[test]
+    fn the_last_stage_may_say_itself_what_it_is_for() {
+        let compiles = "FROM --platform=$BUILDPLATFORM a AS b\nFROM scratch\nCOPY --from=b /x /\n";
+        assert_eq!(made_for(compiles), None);
+        assert_eq!(made_for("FROM a\n"), None);
+        assert_eq!(made_for("FROM --platform=$TARGETPLATFORM a\n").unwrap(), "1 linux/arm64");
+        assert_eq!(made_for("FROM --platform=linux/amd64 a\n").unwrap(), "1 linux/amd64");
+        let through = "FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nFROM b\n";
+        assert_eq!(made_for(through).unwrap(), "1 linux/amd64");
+    }
+
     #[test]
     fn only_what_is_copied_leaves() {
         let two = "FROM a AS one\nCOPY src/ /src\nFROM b AS unused\nCOPY secret /\nFROM scratch\nCOPY --from=one /x /\nCOPY [\"a b\", \"*.json\", \"/\"]\nADD https://example.com/x /x\n";

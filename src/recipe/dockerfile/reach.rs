@@ -280,6 +280,22 @@ impl Dockerfile {
         }
     }
 
+    /// What the target itself is made for, and the line that says so, where a `--platform` does.
+    #[must_use]
+    pub fn made_for(&self, wish: Wish<'_>) -> Option<(usize, Platform)> {
+        if self.foreign(wish.args).is_some() {
+            return None;
+        }
+        let values = self.values(wish);
+        let mut at = self.target(wish.target).ok()?;
+        while let Source::Stage(base) = self.base(at, &values) {
+            at = base;
+        }
+        let stage = self.stages.get(at)?;
+        stage.platform.as_ref()?;
+        Some((stage.line, self.platform(at, &values, wish.wanted).ok()?))
+    }
+
     /// What variables stand for before the first stage: what the builder sets, then each `ARG`.
     fn values(&self, wish: Wish<'_>) -> Values {
         let args = wish.args;

@@ -329,7 +329,8 @@ fn a_refusal_names_the_files() {
           `notes/3.txt` line 3: a private key
           `notes/4.txt` line 4: a private key
           `notes/5.txt` line 5: a private key
-          and 2 more
+          `notes/6.txt` line 6: a private key
+          `notes/7.txt` line 7: a private key
     next: add what is not needed to .dockerignore; hand a secret that is over in `build-secrets`
     ");
 }

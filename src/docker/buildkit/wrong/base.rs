@@ -48,6 +48,13 @@ impl Ended<'_> {
                 format!("{host} allows no more pulls for now"),
                 format!("add a login for {host} to the input `base-logins`, which may pull more"),
             )
+        } else if has(&["x509: ", "tls: "]) {
+            (
+                format!("the engine does not trust the certificate of {host}"),
+                format!(
+                    "give the engine's machine the authority of {host}, and start the engine again"
+                ),
+            )
         } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
             (
                 format!("the engine did not reach {host}"),
