@@ -247,11 +247,11 @@ async fn a_secret_that_is_not_given_is_told() {
     let scene = scene.input("build-secrets", "token=TOKEN");
     let told = scene.run("ship").await;
     insta::assert_snapshot!(scene.ends(&told), @"
-    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
-      why:  `build-secrets`: TOKEN, for `token`, is empty or not set: set it in the step's `env:`
-      now:  not looked at
-      next: correct them on the command line, or in the environment
-    -> 2
+    error[SW-BUILD-STEP]: nothing was written: the secret `token` has no value
+      why:  what `build-secrets` names for it is no variable of this step that has a value
+      now:  3f2a91c serves, 3/3 ready
+      next: `build-secrets: token=VARIABLE`, and VARIABLE in the step's `env:`
+    -> 3
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ");
 }

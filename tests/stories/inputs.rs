@@ -144,9 +144,9 @@ fn each_input_tells_how_it_is_written() {
     `commit` is "no such thing!": a commit is 40 hex digits
     `platform` is "no such thing!": a platform is `linux/amd64` or `linux/arm64`
     `create-repository` is "yes": write `true` or `false`
-    `build-args`: write `no such thing!=VALUE`, or set no such thing! in the environment
-    `build-secrets`: the value of `no such thing!` is no variable's name: write `no such thing!=VARIABLE`, and set that variable
-    `labels`: write `no such thing!=VALUE`
+    `build-args`: line 1 is not `NAME=VALUE`
+    `build-secrets`: line 1 is not `ID=VARIABLE`: the value is that of the variable
+    `labels`: line 1 is not `NAME=VALUE`
     `base-logins`: line 1 is not `HOST USER PASSWORD`
     `no-cache` is "no such thing!": write `true` or `false`
     `pull` is "no such thing!": write `true` or `false`
