@@ -53,7 +53,9 @@ def engine() -> Iterator[None]:
 @contextmanager
 def runner() -> Iterator[dict[str, str]]:
     """The environment of a fresh runner: the keys of `ship`, and a home with nothing in it but buildx."""
-    told = subprocess.run([TESTBED / "as", "ship", "env", "-0"], env=clean(), check=True, capture_output=True)
+    # Where the testbed is, if it is not where it usually is.
+    where = {name: value for name, value in os.environ.items() if name.startswith("SLIPWAY_TESTBED_")}
+    told = subprocess.run([TESTBED / "as", "ship", "env", "-0"], env=clean() | where, check=True, capture_output=True)
     pairs = (pair.split("=", 1) for pair in told.stdout.decode().split("\0") if pair)
     env = dict(pairs)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as home:
