@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{self, Cluster, Live, Patch, PatchAnswer};
+use crate::cluster::{self, Cluster, Live, LiveContainer, Patch, PatchAnswer};
 use crate::error::{Code, Failure, quoted};
 use crate::github::api::Github;
 use crate::guard::Answer;
@@ -169,18 +169,7 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
     let images = workload::images(gate.inputs, gate.change, &image.tag, there, &place.sets);
     let annotations = annotations(gate, place, &published.digest, water);
     let patch = Patch::images(&place.live, &images, &annotations)?;
-    let captured = restore::capture(&place.health, &targets, &place.record, &place.resolved);
-    // The same image again: to put it back would be to write what just failed, and call it healthy.
-    let another = captured.filter(|point| !point.is_of(&images, &published.digests));
-    let restore = another.map(|mut point| {
-        point.in_ecr = gate
-            .change
-            .restore
-            .as_ref()
-            .filter(|planned| planned.digests == point.digests)
-            .and_then(|planned| planned.in_ecr);
-        point
-    });
+    let restore = captured(gate, place, &targets, &images, &published.digests);
     let changed =
         targets.iter().any(|target| gate.change.from.get(&target.name) != Some(&target.image));
     let digests = images.keys().map(|name| (name.clone(), published.digests.clone())).collect();
@@ -189,6 +178,23 @@ fn judge(gate: &Gate<'_>, place: &Place) -> Result<Cleared, Failure> {
         .map_or_else(|| gate.change.from_label.clone(), |first| workload::label(place, first));
     let live = place.live.clone();
     Ok(Cleared { patch, live, images, digests, restore, from_label, changed, tried: true })
+}
+
+/// What a rollback would restore. Not the same image again: to put it back would be to write what just failed, and
+/// call it healthy.
+fn captured(
+    gate: &Gate<'_>,
+    place: &Place,
+    targets: &[LiveContainer],
+    images: &BTreeMap<String, String>,
+    digests: &[Digest],
+) -> Option<RestorePoint> {
+    let captured = restore::capture(&place.health, targets, &place.record, &place.resolved);
+    let mut point = captured.filter(|point| !point.is_of(images, digests))?;
+    let planned = gate.change.restore.as_ref();
+    let planned = planned.filter(|planned| planned.digests == point.digests);
+    point.in_ecr = planned.and_then(|planned| planned.in_ecr);
+    Some(point)
 }
 
 /// What slipway writes about itself beside the images.

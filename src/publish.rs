@@ -124,19 +124,32 @@ async fn push(
     image: &ImagePlan,
     report: &Reporter,
 ) -> Result<Pushed, Failure> {
-    let begun = Instant::now();
-    let say = |progress: Progress<'_>| {
-        if let Progress::Again { what, why, wait } = progress {
-            let text = format!("{what} again in {}: {why}", figures::took(wait));
-            report.say(Event::Working { step: Step::Push, took: begun.elapsed(), text });
-        }
-    };
+    let ear = Ear { report, begun: Instant::now() };
+    let say = |progress: Progress<'_>| ear.heard(progress);
     match source {
         Source::Files(files) => registry.push(files, &image.tag, &[], &say).await,
         Source::Ecr(original) => {
             registry.copy(&original.registry, &original.held, &image.tag, &say).await
         }
         Source::Engine(_) => Err(not_made()),
+    }
+}
+
+/// Who hears of a push, and since when it goes on.
+struct Ear<'a> {
+    report: &'a Reporter,
+    begun: Instant,
+}
+
+impl Ear<'_> {
+    fn heard(&self, progress: Progress<'_>) {
+        if let Progress::Again { what, why, wait } = progress {
+            self.working(format!("{what} again in {}: {why}", figures::took(wait)));
+        }
+    }
+
+    fn working(&self, text: String) {
+        self.report.say(Event::Working { step: Step::Push, took: self.begun.elapsed(), text });
     }
 }
 

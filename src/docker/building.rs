@@ -2,7 +2,6 @@
 //!
 //! Nothing can be pulled there, so an image begins with nothing and holds busybox.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -53,18 +52,8 @@ impl Ground {
         let order = Order {
             file: context.join("Dockerfile"),
             context,
-            platforms: Vec::new(),
-            target: None,
-            args: BTreeMap::new(),
-            labels: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            logins: Vec::new(),
-            cache_from: Vec::new(),
-            cache_to: Vec::new(),
-            no_cache: false,
-            pull: false,
-            epoch: None,
             name: Some(format!("building:{name}")),
+            ..Order::default()
         };
         let engine = Docker::connect_with_host(&host).unwrap();
         Self { folder, order, engine, place: Place::Unix(socket), heard: Mutex::default() }

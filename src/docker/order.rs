@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use crate::names::Platform;
 
 /// An image to be built.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Order {
     /// The folder that files are copied from.
     pub context: PathBuf,

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 
 use crate::error::{Code, Failure, quoted};
 use crate::image::{self, Configured, Image, is_index};
-use crate::names::{Commit, CommitSha, Platform};
-use crate::plan::image::{EVENT, RECIPE, REVISION};
+use crate::names::{Commit, Platform};
+use crate::plan::{
+    self,
+    image::{CREATED, RECIPE, REVISION},
+};
 use crate::registry::Held;
-use crate::restore::short_commit;
 use crate::survey::platforms::list;
 
 use super::Facts;
 use super::part::{Found, Part, short};
-
-/// The annotation of the moment that all parts agree on.
-const CREATED: &str = "org.opencontainers.image.created";
 
 type Labels = BTreeMap<String, String>;
 
@@ -50,15 +49,7 @@ pub(super) fn contradictions_within(commit: &Commit, configs: &[Configured]) -> 
 
 /// An image that says it is of another commit, or of a pull request.
 fn strange(commit: &Commit, tag: &str, labels: &Labels) -> Option<Failure> {
-    let label = |name: &str| labels.get(name).map(String::as_str);
-    let of_other = |r: &&str| r.parse::<CommitSha>().is_ok_and(|r| r != commit.sha);
-    let revision = label(REVISION)
-        .filter(of_other)
-        .map(|revision| format!("its label {REVISION} is {}", short_commit(revision)));
-    let event = label(EVENT)
-        .filter(|event| event.starts_with("pull_request"))
-        .map(|_| "it was built for a pull request, from code that nobody merged".to_owned());
-    let why: Vec<_> = revision.into_iter().chain(event).collect();
+    let why = plan::image::contradictions(commit, labels);
     let failure =
         Failure::new(Code::ImageRecipe, format!("tag {tag} holds an image of another recipe"));
     let next = format!(
@@ -183,6 +174,7 @@ mod tests {
     use super::*;
     use crate::image::Entry;
     use crate::names::Digest;
+    use crate::plan::image::EVENT;
 
     fn commit() -> Commit {
         let sha = "9f2c1e4000000000000000000000000000000000".parse().unwrap();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::error::{Code, Failure};
 use crate::image::{Config, Descriptor, Entry, Inspected, Manifest, inspect, inspect_config};
 use crate::names::{Commit, Digest, Platform, Tag};
+use crate::plan::image::short_tag;
 use crate::registry::{Reference, Registry};
 
 /// The longest config that is read.
@@ -65,7 +66,7 @@ impl Part {
 
 /// A platform's tag as people read it: `9f2c1e4-linux-arm64`.
 pub(super) fn short(commit: &Commit, platform: &Platform) -> String {
-    commit.tag_for(platform).as_str().replacen(commit.tag().as_str(), &commit.short(), 1)
+    short_tag(&commit.tag_for(platform), commit)
 }
 
 /// Reads what a platform's tag names.

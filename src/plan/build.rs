@@ -109,66 +109,76 @@ fn cannot(
     materials: &Materials,
     platforms: &[Platform],
 ) -> Option<Failure> {
-    let (build, facts) = (&inputs.build, &shop.engine.facts);
-    let refuse = |what: String| Failure::new(Code::BuildFeature, what);
-    let engine = format!("{}, at {}", facts.product, shop.engine.shown);
-    if facts.builder == Builder::Classic {
-        let line = platforms.first().and_then(|wanted| {
-            materials.dockerfile.needs_buildkit(wish(inputs, &facts.native, wanted)).ok().flatten()
-        });
-        let wanted = [
-            (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
-            (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
-            (!build.cache_from.is_empty()).then(|| "`cache-from`".to_owned()),
-            line.map(|line| format!("line {line} of `{}`", materials.shown)),
-        ];
-        if let Some(what) = wanted.into_iter().flatten().next() {
-            return Some(
-                refuse(format!("{what} needs BuildKit, which is not there"))
-                    .why(if build.classic {
-                        format!("{engine}; DOCKER_BUILDKIT is 0")
-                    } else {
-                        engine
-                    })
-                    .next(if build.classic {
-                        "leave DOCKER_BUILDKIT out of the environment".into()
-                    } else {
-                        format!("use a Docker Engine of 2020 or later, or leave out {what}")
-                    }),
-            );
-        }
-        // The older builder may build for another platform than it was asked for, and say nothing.
-        let native = &facts.native;
-        if let Some(other) = platforms.iter().find(|platform| !native.runs_on(platform)) {
-            return Some(
-                refuse(format!("{other} needs BuildKit, which is not there"))
-                    .why(format!("{engine}, builds for {native}"))
-                    .next("use a Docker Engine with BuildKit, or a runner of that platform"),
-            );
-        }
-        return None;
+    let engine = format!("{}, at {}", shop.engine.facts.product, shop.engine.shown);
+    match shop.engine.facts.builder {
+        Builder::Classic => without_buildkit(inputs, shop, materials, platforms, &engine),
+        Builder::BuildKit => caches(inputs, shop.engine.facts.store, &engine),
     }
-    let caches = build.cache_from.iter().chain(&build.cache_to);
-    if let Some(cache) = caches.clone().find(|c| !matches!(c.kind.as_str(), "registry" | "inline"))
-    {
+}
+
+fn lacks(what: impl Into<String>) -> Failure {
+    Failure::new(Code::BuildFeature, what)
+}
+
+/// What only BuildKit does.
+fn without_buildkit(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    platforms: &[Platform],
+    engine: &str,
+) -> Option<Failure> {
+    let (build, native) = (&inputs.build, &shop.engine.facts.native);
+    let line = platforms.first().and_then(|wanted| {
+        materials.dockerfile.needs_buildkit(wish(inputs, native, wanted)).ok().flatten()
+    });
+    let wanted = [
+        (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
+        (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
+        (!build.cache_from.is_empty()).then(|| "`cache-from`".to_owned()),
+        line.map(|line| format!("line {line} of `{}`", materials.shown)),
+    ];
+    if let Some(what) = wanted.into_iter().flatten().next() {
+        let failure = lacks(format!("{what} needs BuildKit, which is not there"));
+        return Some(if build.classic {
+            failure
+                .why(format!("{engine}; DOCKER_BUILDKIT is 0"))
+                .next("leave DOCKER_BUILDKIT out of the environment")
+        } else {
+            failure
+                .why(engine)
+                .next(format!("use a Docker Engine of 2020 or later, or leave out {what}"))
+        });
+    }
+    // The older builder may build for another platform than it was asked for, and say nothing.
+    let other = platforms.iter().find(|platform| !native.runs_on(platform))?;
+    Some(
+        lacks(format!("{other} needs BuildKit, which is not there"))
+            .why(format!("{engine}, builds for {native}"))
+            .next("use a Docker Engine with BuildKit, or a runner of that platform"),
+    )
+}
+
+/// Caches that nobody here speaks to, or that this store cannot write.
+fn caches(inputs: &Inputs, store: Store, engine: &str) -> Option<Failure> {
+    let build = &inputs.build;
+    let known = |cache: &&Cache| matches!(cache.kind.as_str(), "registry" | "inline");
+    let mut all = build.cache_from.iter().chain(&build.cache_to);
+    if let Some(Cache { kind, .. }) = all.find(|cache| !known(cache)) {
         return Some(
-            refuse(format!("a cache of type `{}` is nothing that slipway speaks to", cache.kind))
+            lacks(format!("a cache of type `{kind}` is nothing that slipway speaks to"))
                 .why("it keeps caches in a registry: `registry` and `inline`")
                 .next(format!(
-                    "write a reference in a registry, or build with buildx and give its `outputs: type=oci,dest=image.tar` as `image`; that keeps `type={}`",
-                    cache.kind
+                    "write a reference in a registry, or build with buildx and give its `outputs: type=oci,dest=image.tar` as `image`; that keeps `type={kind}`"
                 )),
         );
     }
-    let exported = |cache: &&Cache| cache.kind != "inline";
-    if facts.store == Store::Classic && build.cache_to.iter().any(|cache| exported(&cache)) {
-        return Some(
-            refuse("`cache-to` needs an engine with the containerd image store".into())
-                .why(format!("{engine}: its classic store keeps a cache in the image alone"))
-                .next("write `cache-to: inline`, or switch the engine's containerd-snapshotter on"),
-        );
-    }
-    None
+    let exports = build.cache_to.iter().any(|cache| cache.kind != "inline");
+    (store == Store::Classic && exports).then(|| {
+        lacks("`cache-to` needs an engine with the containerd image store")
+            .why(format!("{engine}: its classic store keeps a cache in the image alone"))
+            .next("write `cache-to: inline`, or switch the engine's containerd-snapshotter on")
+    })
 }
 
 /// A step that cannot do without a secret that nobody gave.

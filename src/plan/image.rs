@@ -2,6 +2,8 @@
 //!
 //! Pure. A tag that exists is never overwritten, but for that of a dirty tree.
 
+use std::collections::BTreeMap;
+
 use crate::aws::{FoundRepository, RepositoryState};
 use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
@@ -20,6 +22,9 @@ pub const RECIPE: &str = "dev.slipway.recipe";
 
 /// The label that names the commit, in the OCI's words.
 pub const REVISION: &str = "org.opencontainers.image.revision";
+
+/// The label of the moment that an image says it was made at.
+pub const CREATED: &str = "org.opencontainers.image.created";
 
 /// The label under which a build writes the event it was built for.
 pub const EVENT: &str = "dev.slipway.event";
@@ -351,20 +356,25 @@ fn recipe(
 }
 
 fn differences(facts: &Facts, commit: &Commit, config: &Configured) -> Vec<String> {
-    let label = |name: &str| config.labels.get(name).map(String::as_str);
-    let mut differences = Vec::new();
-    if let Some(revision) =
-        label(REVISION).filter(|r| r.parse::<CommitSha>().is_ok_and(|r| r != commit.sha))
-    {
-        differences.push(format!("its label {REVISION} is {}", short_commit(revision)));
-    }
-    if label(EVENT).is_some_and(|event| event.starts_with("pull_request")) {
-        differences.push("it was built for a pull request, from code that nobody merged".into());
-    }
-    if let (Some(recipe), Some(its)) = (&facts.recipe, label(RECIPE)) {
+    let mut differences = contradictions(commit, &config.labels);
+    if let (Some(recipe), Some(its)) = (&facts.recipe, config.labels.get(RECIPE)) {
         differences.extend(recipe.differences(its));
     }
     differences
+}
+
+/// What an image's labels say against its being the commit's: another commit, a pull request.
+#[must_use]
+pub fn contradictions(commit: &Commit, labels: &BTreeMap<String, String>) -> Vec<String> {
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let of_other = |r: &&str| r.parse::<CommitSha>().is_ok_and(|r| r != commit.sha);
+    let revision = label(REVISION).filter(of_other);
+    let event = label(EVENT).filter(|event| event.starts_with("pull_request"));
+    let revision =
+        revision.map(|revision| format!("its label {REVISION} is {}", short_commit(revision)));
+    let event =
+        event.map(|_| "it was built for a pull request, from code that nobody merged".to_owned());
+    revision.into_iter().chain(event).collect()
 }
 
 /// A rollback's image: the commit as slipway recorded it, or its tag in ECR.

@@ -17,7 +17,7 @@ use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::Remotes;
 use crate::survey::platforms::list;
 
-use super::{described, no_registry};
+use super::{Ear, described, no_registry};
 
 /// Puts the engine's images under the plan's tag: one, or one for each platform and an index of them.
 ///
@@ -38,7 +38,7 @@ pub async fn out_of_engine(
     if let Some(there) = there.filter(|there| Some(&there.digest) != before) {
         return Err(taken(&short_tag(&plan.tag, commit), &there.digest));
     }
-    let out = Out { engine, registry, remotes, report, begun, tag: &plan.tag };
+    let out = Out { engine, registry, remotes, ear: Ear { report, begun }, tag: &plan.tag };
     let (digest, text) = match (images, engine.facts.store) {
         ([one], Store::Containerd) => out.by_engine(one).await?,
         ([one], Store::Classic) => {
@@ -68,8 +68,7 @@ struct Out<'a> {
     engine: &'a Engine,
     registry: &'a Registry,
     remotes: &'a Remotes,
-    report: &'a Reporter,
-    begun: Instant,
+    ear: Ear<'a>,
     tag: &'a Tag,
 }
 
@@ -85,9 +84,9 @@ impl Out<'_> {
             password: login.password,
         };
         let hear = |pushing: Pushing<'_>| match pushing {
-            Pushing::Sent { bytes } => self.working(figures::size(bytes)),
+            Pushing::Sent { bytes } => self.ear.working(figures::size(bytes)),
             Pushing::Again { why, wait } => {
-                self.working(format!("again in {}: {why}", figures::took(wait)));
+                self.ear.working(format!("again in {}: {why}", figures::took(wait)));
             }
         };
         let digest = self.engine.push(&name, &login, Patience::LONG, &hear).await?;
@@ -97,7 +96,7 @@ impl Out<'_> {
 
     /// Read as the engine hands it out, into the registry at once.
     async fn streamed(&self, image: &EngineImage) -> Result<Pushed, Failure> {
-        let hear = |progress: Progress<'_>| self.heard(progress);
+        let hear = |progress: Progress<'_>| self.ear.heard(progress);
         let saved = self.saved(image);
         self.registry.push_saved(&saved, self.tag, &BTreeMap::new(), &hear).await
     }
@@ -108,7 +107,7 @@ impl Out<'_> {
         images: &[EngineImage],
         commit: &Commit,
     ) -> Result<(Digest, String), Failure> {
-        let hear = |progress: Progress<'_>| self.heard(progress);
+        let hear = |progress: Progress<'_>| self.ear.heard(progress);
         let mut manifests = Vec::new();
         for image in images {
             let stored =
@@ -140,15 +139,5 @@ impl Out<'_> {
             diff_ids: image.diff_ids.clone(),
             again: Arc::new(move || engine.save(&id)),
         }
-    }
-
-    fn heard(&self, progress: Progress<'_>) {
-        if let Progress::Again { what, why, wait } = progress {
-            self.working(format!("{what} again in {}: {why}", figures::took(wait)));
-        }
-    }
-
-    fn working(&self, text: String) {
-        self.report.say(Event::Working { step: Step::Push, took: self.begun.elapsed(), text });
     }
 }

@@ -20,19 +20,14 @@ pub(super) fn order() -> Order {
         platforms: vec!["linux/amd64".parse().unwrap()],
         target: Some("app".into()),
         args: BTreeMap::from([("A".into(), "b".into())]),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
         logins: vec![Login {
             host: "docker.io".into(),
             user: "me".into(),
             password: "word".into(),
         }],
-        cache_from: Vec::new(),
-        cache_to: Vec::new(),
-        no_cache: false,
         pull: true,
-        epoch: None,
         name: Some("web:v1".into()),
+        ..Order::default()
     }
 }
 

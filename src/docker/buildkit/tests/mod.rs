@@ -22,22 +22,7 @@ use crate::recipe::Tree;
 
 /// An order with nothing in it but its places.
 fn order() -> Order {
-    Order {
-        context: "/src".into(),
-        file: "/src/Dockerfile".into(),
-        platforms: Vec::new(),
-        target: None,
-        args: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        logins: Vec::new(),
-        cache_from: Vec::new(),
-        cache_to: Vec::new(),
-        no_cache: false,
-        pull: false,
-        epoch: None,
-        name: None,
-    }
+    Order { context: "/src".into(), file: "/src/Dockerfile".into(), ..Order::default() }
 }
 
 fn login(host: &str) -> Login {
