@@ -1,23 +1,22 @@
 //! Builds what the plan says, by the engine's own builder, and reads back what came of it: a builder
 //! is believed for nothing that can be looked at.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+mod fold;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::docker::{Engine, EngineImage, Heard, Login, Order, StepState, Store};
+use self::fold::Fold;
+use crate::docker::{Engine, EngineImage, Heard, Login, Order, Store};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
 use crate::plan::build::Building;
-use crate::plan::image::{EVENT, RECIPE, REVISION};
+use crate::plan::image::{CREATED, EVENT, RECIPE, REVISION};
 use crate::recipe;
-use crate::report::{Event, Reporter, Source, Step, figures};
+use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::list;
-
-/// Lines of a failing step that are kept.
-const KEPT: usize = 40;
 
 /// How often it is told what the builder is at; a log prints a line in 30 s.
 const TICK: Duration = Duration::from_secs(1);
@@ -56,7 +55,7 @@ pub async fn build(
         return Err(lost());
     }
     let at_once = match shop.engine.facts.store {
-        Store::Containerd => building.platforms.len().max(1),
+        Store::Containerd => building.platforms.len(),
         Store::Classic => 1,
     };
     let mut images = Vec::new();
@@ -78,25 +77,10 @@ async fn one(
     report: &Reporter,
 ) -> Result<EngineImage, Failure> {
     let begun = Instant::now();
-    let title = format!("{} for {}", building.file, list(&order.platforms));
-    let log = Mutex::new(Log::default());
-    let mut said = Said { log: &log, report, title, told: false };
-    let hear = |heard: Heard| {
-        let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(text) = log.hear(heard) {
-            report.say(Event::Working { step: Step::Build, took: begun.elapsed(), text });
-        }
-    };
-    let building_it = shop.engine.build(order, &hear);
-    let built = telling(building_it, || {
-        let log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(text) = log.at() {
-            report.say(Event::Working { step: Step::Build, took: begun.elapsed(), text });
-        }
-    })
-    .await;
-    let failed = built.is_err();
-    said.tell(failed);
+    let fold = Fold::open(report, format!("{} for {}", building.file, list(&order.platforms)));
+    let hear = |heard: Heard| fold.hear(heard);
+    let built = telling(shop.engine.build(order, &hear), || fold.go_on()).await;
+    fold.close(built.is_err());
     let built = built?;
     let image = shop.engine.inspect(&built.id).await?.ok_or_else(|| {
         Failure::new(Code::BuildPlatform, "the engine has no image of what it built")
@@ -110,32 +94,6 @@ async fn one(
         text: format!("{}, {}", list(&order.platforms), figures::size(image.size)),
     });
     Ok(image)
-}
-
-/// What was heard, told once: by a build that is dropped, too, whose reader wants to know where it stood.
-struct Said<'a> {
-    log: &'a Mutex<Log>,
-    report: &'a Reporter,
-    title: String,
-    told: bool,
-}
-
-impl Said<'_> {
-    fn tell(&mut self, failed: bool) {
-        self.told = true;
-        let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (lines, left_out) = log.told(failed);
-        let title = std::mem::take(&mut self.title);
-        self.report.say(Event::Foreign { source: Source::Build, title, lines, left_out });
-    }
-}
-
-impl Drop for Said<'_> {
-    fn drop(&mut self) {
-        if !self.told {
-            self.tell(true);
-        }
-    }
 }
 
 /// A step may be silent for minutes: that it still goes on is told now and then.
@@ -234,135 +192,7 @@ fn labels(inputs: &Inputs, building: &Building, origin: &Origin<'_>) -> BTreeMap
     }
     let made = inputs.build.epoch.or(origin.made);
     if let Some(made) = made.and_then(|made| jiff::Timestamp::from_second(made).ok()) {
-        labels.entry("org.opencontainers.image.created".into()).or_insert(made.to_string());
+        labels.entry(CREATED.into()).or_insert(made.to_string());
     }
     labels
-}
-
-/// What a builder said, a line a step, and what its steps wrote last.
-#[derive(Default)]
-struct Log {
-    steps: Vec<Told>,
-    warnings: Vec<String>,
-}
-
-struct Told {
-    number: usize,
-    name: String,
-    state: StepState,
-    wrote: VecDeque<String>,
-    left_out: usize,
-}
-
-impl Log {
-    /// Takes it in, and says what a log shows of it now.
-    fn hear(&mut self, heard: Heard) -> Option<String> {
-        match heard {
-            Heard::Step { number, name, state } => {
-                let step = self.step(number);
-                step.name = name;
-                step.state = state;
-                (state == StepState::Begun).then(|| format!("#{number} {}", step.name))
-            }
-            Heard::Line { number, text } => {
-                let step = self.step(number);
-                if step.wrote.len() == KEPT {
-                    step.wrote.pop_front();
-                    step.left_out += 1;
-                }
-                step.wrote.push_back(text);
-                None
-            }
-            Heard::Warning { text } => {
-                self.warnings.push(text);
-                None
-            }
-        }
-    }
-
-    /// The step that goes on, the one that began last.
-    fn at(&self) -> Option<String> {
-        let going = self.steps.iter().rfind(|step| step.state == StepState::Begun)?;
-        Some(format!("#{} {}", going.number, going.name))
-    }
-
-    fn step(&mut self, number: usize) -> &mut Told {
-        let at = self.steps.iter().position(|step| step.number == number).unwrap_or_else(|| {
-            self.steps.push(Told {
-                number,
-                name: String::new(),
-                state: StepState::Begun,
-                wrote: VecDeque::new(),
-                left_out: 0,
-            });
-            self.steps.len() - 1
-        });
-        &mut self.steps[at]
-    }
-
-    /// A line a step; after a failure, what the failing step wrote, or the one that went on.
-    fn told(&self, failed: bool) -> (Vec<String>, usize) {
-        let mut lines: Vec<_> = self.steps.iter().map(Told::line).collect();
-        lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
-        let mut left_out = 0;
-        let is = |state| self.steps.iter().rfind(move |step| step.state == state);
-        // One that was cancelled stands where it stands.
-        let last = is(StepState::Failed).or_else(|| is(StepState::Begun));
-        if let Some(step) = last.filter(|_| failed) {
-            left_out = step.left_out;
-            lines.extend(step.wrote.iter().map(|text| format!("#{} {text}", step.number)));
-        }
-        (lines, left_out)
-    }
-}
-
-impl Told {
-    fn line(&self) -> String {
-        let Self { number, name, .. } = self;
-        match self.state {
-            StepState::Cached => format!("#{number} {name}  cached"),
-            StepState::Done(took) if took >= Duration::from_secs(1) => {
-                format!("#{number} {name}  {}", figures::took(took))
-            }
-            StepState::Failed => format!("#{number} {name}  failed"),
-            StepState::Begun | StepState::Done(_) => format!("#{number} {name}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(number: usize, name: &str, state: StepState) -> Heard {
-        Heard::Step { number, name: name.into(), state }
-    }
-
-    #[test]
-    fn a_line_a_step_and_after_a_failure_what_it_wrote() {
-        let mut log = Log::default();
-        assert_eq!(
-            log.hear(step(1, "[1/2] FROM base", StepState::Begun)).as_deref(),
-            Some("#1 [1/2] FROM base")
-        );
-        assert_eq!(log.at().as_deref(), Some("#1 [1/2] FROM base"));
-        assert_eq!(log.hear(step(1, "[1/2] FROM base", StepState::Cached)), None);
-        assert_eq!(log.at(), None);
-        log.hear(step(2, "[2/2] RUN make", StepState::Begun));
-        (0..KEPT + 2).for_each(|n| {
-            log.hear(Heard::Line { number: 2, text: format!("line {n}") });
-        });
-        log.hear(step(2, "[2/2] RUN make", StepState::Done(Duration::from_millis(2400))));
-        let (lines, left_out) = log.told(false);
-        assert_eq!(lines, ["#1 [1/2] FROM base  cached", "#2 [2/2] RUN make  2.4 s"]);
-        assert_eq!(left_out, 0);
-        log.hear(step(2, "[2/2] RUN make", StepState::Failed));
-        log.hear(Heard::Warning { text: "no such instruction".into() });
-        let (lines, left_out) = log.told(true);
-        assert_eq!(
-            lines[1..4],
-            ["#2 [2/2] RUN make  failed", "warning: no such instruction", "#2 line 2"]
-        );
-        assert_eq!((lines.len(), left_out), (3 + KEPT, 2));
-    }
 }

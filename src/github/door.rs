@@ -33,13 +33,15 @@ pub struct Door {
     log: Box<dyn Write + Send>,
     annotations: [usize; 3],
     secrets: Vec<SecretString>,
+    /// The word that switches commands on again, where others' words have switched them off.
+    fence: Option<String>,
 }
 
 impl Door {
     /// A door that talks to this log.
     #[must_use]
     pub fn new(runner: Runner, log: Box<dyn Write + Send>) -> Self {
-        Self { runner, log, annotations: [0; 3], secrets: Vec::new() }
+        Self { runner, log, annotations: [0; 3], secrets: Vec::new(), fence: None }
     }
 
     /// Whether a runner listens.
@@ -48,7 +50,7 @@ impl Door {
         self.runner.listens
     }
 
-    /// Writes a line of our own.
+    /// Writes a line of our own, which is never a command.
     pub fn line(&mut self, text: &str) {
         self.put(&[own_line(text)]);
     }
@@ -75,8 +77,8 @@ impl Door {
         }
         // The longest first: what is left of it after a shorter one would give it away.
         self.secrets.sort_by_key(|secret| Reverse(secret.expose_secret().len()));
-        if self.runner.listens {
-            self.put(&commands);
+        if self.runner.listens && !commands.is_empty() {
+            self.command(commands);
         }
     }
 
@@ -94,24 +96,25 @@ impl Door {
     pub fn group(&mut self, title: &str) {
         let title = foreign::line(title);
         let line = if self.runner.listens { format!("::group::{}", data(&title)) } else { title };
-        self.put(&[line]);
+        self.command(vec![line]);
     }
 
     /// Closes it.
     pub fn end_group(&mut self) {
         if self.runner.listens {
-            self.put(&["::endgroup::".into()]);
+            self.command(vec!["::endgroup::".into()]);
         }
     }
 
     /// Writes others' words: clean, each line marked, at most fifty, commands in them switched off.
+    /// They stay off until our own next command, so that words that come one by one need one fence.
     pub fn foreign(&mut self, shown: &Shown) {
         let mut lines: Vec<String> = shown.missing().into_iter().collect();
         lines.extend(shown.lines.iter().map(|line| format!("| {}", foreign::line(line))));
-        if self.runner.listens {
+        if self.runner.listens && self.fence.is_none() && !lines.is_empty() {
             let token = token();
             lines.insert(0, format!("::stop-commands::{token}"));
-            lines.push(format!("::{token}::"));
+            self.fence = Some(token);
         }
         self.put(&lines);
     }
@@ -140,7 +143,8 @@ impl Door {
             properties = format!("file={},line={line},col={column},", property(file));
         }
         let message = cut(message, MOST_MESSAGE);
-        self.put(&[format!("::{kind} {properties}title={}::{}", property(title), data(&message))]);
+        let (title, message) = (property(title), data(&message));
+        self.command(vec![format!("::{kind} {properties}title={title}::{message}")]);
     }
 
     /// Sets outputs of the step; empty values too, so that an expression never reads an old one.
@@ -180,7 +184,13 @@ impl Door {
         }
     }
 
-    /// Lines that belong together go out in one write: another stream cannot part a fence.
+    /// Writes commands, and switches them on again before.
+    fn command(&mut self, mut lines: Vec<String>) {
+        lines.splice(0..0, self.fence.take().map(|token| format!("::{token}::")));
+        self.put(&lines);
+    }
+
+    /// Lines that belong together go out in one write: another stream cannot part them.
     fn put(&mut self, lines: &[String]) {
         let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         self.raw(&text);

@@ -11,10 +11,8 @@ pub(super) fn put(door: &mut Door, piece: &Piece) {
         Piece::Line(line) | Piece::Progress(line) | Piece::Passing(line) | Piece::Data(line) => {
             door.line(line);
         }
-        Piece::Fold(title, shown) => {
-            door.group(title);
-            door.foreign(shown);
-            door.end_group();
-        }
+        Piece::Open(title) => door.group(title),
+        Piece::Foreign(shown) => door.foreign(shown),
+        Piece::Close => door.end_group(),
     }
 }

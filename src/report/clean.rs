@@ -5,7 +5,7 @@
 use super::event::{Event, Outcome};
 use crate::error::{Told, Unseen};
 use crate::github::door::Door;
-use crate::github::foreign;
+use crate::github::foreign::{self, Shown};
 
 /// The event with every text on one clean line without secrets, and foreign text cut to its end.
 pub(super) fn clean(door: &Door, event: Event) -> Event {
@@ -19,13 +19,18 @@ struct Clean<'a> {
 impl Clean<'_> {
     fn event(&self, event: Event) -> Event {
         match event {
-            Event::Foreign { source, mut title, mut lines, left_out } => {
+            Event::Foreign { source, mut title, lines, left_out } => {
                 self.one(&mut title);
-                // Before the cut to lines and columns: half a secret is one too.
-                lines.iter_mut().for_each(|line| *line = self.door.veiled(line));
-                let shown = foreign::last_lines(&lines);
-                let left_out = left_out + shown.left_out;
-                Event::Foreign { source, title, lines: shown.lines, left_out }
+                let Shown { lines, left_out } = self.foreign(lines, left_out);
+                Event::Foreign { source, title, lines, left_out }
+            }
+            Event::Opened { source, mut title } => {
+                self.one(&mut title);
+                Event::Opened { source, title }
+            }
+            Event::Lines { source, lines, left_out } => {
+                let Shown { lines, left_out } = self.foreign(lines, left_out);
+                Event::Lines { source, lines, left_out }
             }
             Event::Told(told) => Event::Told(self.told(told)),
             Event::Placed { told, mut file, line, column } => {
@@ -63,10 +68,19 @@ impl Clean<'_> {
                 self.optional(&mut deployed.before);
             }
             Event::Answered { lines, .. } => self.all(lines),
-            Event::Surveyed { .. } | Event::Baked { .. } | Event::Foreign { .. } => {}
+            // Without a text, or told apart above.
+            Event::Surveyed { .. } | Event::Baked { .. } | Event::Closed { .. } => {}
+            Event::Foreign { .. } | Event::Opened { .. } | Event::Lines { .. } => {}
             Event::Told(_) | Event::Placed { .. } | Event::Outcome(_) => {}
         }
         event
+    }
+
+    fn foreign(&self, mut lines: Vec<String>, left_out: usize) -> Shown {
+        // Before the cut to lines and columns: half a secret is one too.
+        lines.iter_mut().for_each(|line| *line = self.door.veiled(line));
+        let shown = foreign::last_lines(&lines);
+        Shown { left_out: left_out + shown.left_out, ..shown }
     }
 
     fn told(&self, mut told: Told) -> Told {

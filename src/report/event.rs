@@ -51,6 +51,27 @@ pub enum Event {
         /// How many lines before these the caller did not keep.
         left_out: usize,
     },
+    /// The beginning of others' words that are told as they come.
+    Opened {
+        /// Whose.
+        source: Source,
+        /// What they are about.
+        title: String,
+    },
+    /// Some of them.
+    Lines {
+        /// Whose.
+        source: Source,
+        /// The lines, oldest first; the last fifty are shown.
+        lines: Vec<String>,
+        /// How many lines before these the caller did not keep.
+        left_out: usize,
+    },
+    /// Their end.
+    Closed {
+        /// Whose.
+        source: Source,
+    },
     /// A step ended well.
     StepDone {
         /// Which.

@@ -46,10 +46,12 @@ impl Terminal {
                 self.settle(door, service);
                 door.raw(&format!("{}\n", painted(&own_line(line), self.colour)));
             }
-            Piece::Fold(..) => {
+            Piece::Open(_) => {
                 self.settle(door, service);
                 ci::put(door, piece);
             }
+            // What goes on stays below them.
+            Piece::Foreign(_) | Piece::Close => ci::put(door, piece),
         }
         for live in &self.live {
             door.raw(&format!("{}\n", self.fitting(&live.text)));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::event::{Event, Started};
+use super::event::{Event, Source, Started};
 use super::figures;
 use crate::error::{Severity, Told};
 use crate::github::foreign::Shown;
@@ -22,8 +22,12 @@ pub(super) enum Piece {
     Progress(String),
     /// What a step is at: of no interest once it is done.
     Passing(String),
-    /// Others' words under a title.
-    Fold(String, Shown),
+    /// The title of others' words that follow.
+    Open(String),
+    /// Others' words.
+    Foreign(Shown),
+    /// Their end.
+    Close,
 }
 
 /// Turns events into lines.
@@ -94,9 +98,11 @@ impl Text {
             }
             Event::Planned { rows } => self.plan(service, rows),
             Event::Foreign { source, title, lines, left_out } => {
-                let title = format!("{}: {}", source.word(), of(service, title));
-                vec![Piece::Fold(title, Shown { lines: lines.clone(), left_out: *left_out })]
+                vec![opened(*source, service, title), foreign(lines, *left_out), Piece::Close]
             }
+            Event::Opened { source, title } => vec![opened(*source, service, title)],
+            Event::Lines { lines, left_out, .. } => vec![foreign(lines, *left_out)],
+            Event::Closed { .. } => vec![Piece::Close],
             Event::StepDone { step, took, text } => {
                 let text = of(service, text);
                 line(labelled(step.word(), &format!("{}  {text}", figures::took(*took))))
@@ -125,6 +131,14 @@ impl Text {
         let piece = if self.plan_is_data { Piece::Data } else { Piece::Line };
         std::iter::once(heading).chain(rows).map(piece).collect()
     }
+}
+
+fn opened(source: Source, service: Option<&str>, title: &str) -> Piece {
+    Piece::Open(format!("{}: {}", source.word(), of(service, title)))
+}
+
+fn foreign(lines: &[String], left_out: usize) -> Piece {
+    Piece::Foreign(Shown { lines: lines.to_vec(), left_out })
 }
 
 /// A line with its label: labels end in one column.

@@ -1,6 +1,6 @@
 //! What a builder tells about its steps, folded into what is heard of them. No clock, no connection.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bollard_buildkit_proto::google::protobuf::Timestamp;
@@ -16,7 +16,8 @@ const KEPT: usize = 20;
 const KEPT_OF_A_LINE: usize = 1000;
 
 /// A step that ended sooner is not told of at once: builders take steps up again, first to see what they
-/// are and then to do them. It is told of when a step begins that waited for it, or when the build ends.
+/// are and then to do them. It is told of when a step begins that waited for it, with the next that begins
+/// where none waits for it, or when the build ends.
 const SOON: Duration = Duration::from_millis(200);
 
 /// A step as far as it is known.
@@ -46,6 +47,8 @@ pub(super) struct Progress {
     steps: HashMap<String, Step>,
     /// The step that a member of a group is shown as.
     groups: HashMap<String, String>,
+    /// Steps that others wait for, by what they are shown as or will be.
+    awaited: HashSet<String>,
     begun: usize,
     masks: Masks,
 }
@@ -67,9 +70,11 @@ impl Progress {
     /// What is new in a message.
     pub(super) fn take(&mut self, told: StatusResponse) -> Vec<Heard> {
         let mut heard = Vec::new();
+        self.awaited.extend(told.vertexes.iter().flat_map(|vertex| vertex.inputs.iter().cloned()));
         for vertex in told.vertexes {
             if vertex.started.is_some() {
                 self.let_go(&vertex.inputs, &mut heard);
+                self.let_go_unawaited(&vertex.digest, &mut heard);
             }
             self.vertex(vertex, &mut heard);
         }
@@ -103,6 +108,19 @@ impl Progress {
                 step.let_go(heard);
             }
         }
+    }
+
+    /// The same of what nobody waits for, when the next step begins: lines come in the order of their numbers.
+    fn let_go_unawaited(&mut self, next: &str, heard: &mut Vec<Heard>) {
+        if self.step(next).is_some_and(|step| step.number > 0) {
+            return;
+        }
+        let awaited: HashSet<_> =
+            self.awaited.iter().map(|digest| self.groups.get(digest).unwrap_or(digest)).collect();
+        let free = self.steps.iter_mut().filter(|(digest, _)| !awaited.contains(digest));
+        let mut steps: Vec<_> = free.map(|(_, step)| step).collect();
+        steps.sort_by_key(|step| step.number);
+        steps.into_iter().filter(|step| step.number > 0).for_each(|step| step.let_go(heard));
     }
 
     /// A step by the digest that an error names.

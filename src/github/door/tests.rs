@@ -72,13 +72,17 @@ fn masked_secrets_are_veiled_off_a_runner_too() {
 #[test]
 fn foreign_lines_stand_inside_a_fence_that_nobody_can_close() {
     let shown = foreign::last_lines(&["::stop-commands::x", "::x::", "plain"]);
-    let texts = [(); 2].map(|()| log(listening(), |door| door.foreign(&shown)));
+    let fold = |door: &mut Door| {
+        door.foreign(&shown);
+        door.end_group();
+    };
+    let texts = [(); 2].map(|()| log(listening(), fold));
     for text in &texts {
         let lines: Vec<_> = text.lines().collect();
-        let [open, forged @ .., close] = lines.as_slice() else { panic!("{text}") };
+        let [open, forged @ .., close, end] = lines.as_slice() else { panic!("{text}") };
         let token = open.strip_prefix("::stop-commands::").unwrap();
         assert_eq!(token.len(), 32);
-        assert_eq!(*close, format!("::{token}::"));
+        assert_eq!((*close, *end), (format!("::{token}::").as_str(), "::endgroup::"));
         assert_eq!(forged, ["| ::stop-commands::x", "| ::x::", "| plain"]);
     }
     assert_ne!(texts[0], texts[1], "each fence has its own token");
@@ -106,6 +110,40 @@ fn an_annotation_is_cut_and_escaped() {
     assert_eq!(head, "::error file=dir/a%2Cb.yml,line=3,col=9,title=a%3Ab%2Cc");
     assert_eq!(message.len(), MOST_MESSAGE - 4);
     assert!(message.ends_with("x..."));
+}
+
+#[test]
+fn words_that_come_one_by_one_are_behind_one_fence() {
+    let line = |text: &str| foreign::last_lines(&[text]);
+    let text = log(listening(), |door| {
+        door.group("build: web");
+        door.foreign(&line("::error::x"));
+        door.line("build    30 s so far");
+        door.foreign(&line("two"));
+        door.mask("a-long-enough-secret");
+        door.foreign(&line("three"));
+        door.end_group();
+    });
+    let fence = |n: usize| {
+        let said = text.lines().filter_map(|line| line.strip_prefix("::stop-commands::"));
+        said.collect::<Vec<_>>()[n]
+    };
+    let (one, other) = (fence(0), fence(1));
+    assert_ne!(one, other);
+    let expected = [
+        "::group::build: web".into(),
+        format!("::stop-commands::{one}"),
+        "| ::error::x".into(),
+        "build    30 s so far".into(),
+        "| two".into(),
+        format!("::{one}::"),
+        "::add-mask::a-long-enough-secret".into(),
+        format!("::stop-commands::{other}"),
+        "| three".into(),
+        format!("::{other}::"),
+        "::endgroup::".into(),
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -32,8 +32,8 @@ fn everywhere(text: &str) -> Vec<(&'static str, Event)> {
         next: vec![text()],
     };
     let unseen = Unseen { what: text(), because: text() };
-    let foreign =
-        |source| Event::Foreign { source, title: text(), lines: vec![text()], left_out: 0 };
+    let source = Source::Evidence;
+    let foreign = Event::Foreign { source, title: text(), lines: vec![text()], left_out: 0 };
     let outcome = outcome(Ending::RolledBack, None, Some(told.clone()), &text());
     let events = [
         Event::Started(Started {
@@ -47,7 +47,10 @@ fn everywhere(text: &str) -> Vec<(&'static str, Event)> {
         Event::Overridden { name: text(), value: text() },
         Event::NotSeen(unseen),
         Event::Planned { rows: vec![(text(), text())] },
-        foreign(Source::Build),
+        opened(&text()),
+        lines(&[&text(), &text()]),
+        lines(&[&text()]),
+        Event::Closed { source: Source::Build },
         step(Step::Build, 1.0, &text()),
         Event::Deployed(Deployed {
             image: text(),
@@ -60,7 +63,7 @@ fn everywhere(text: &str) -> Vec<(&'static str, Event)> {
         }),
         rollout(0.4, 0, 3, 0, Some(&text())),
         Event::Watched { at: seconds(1.0), text: text() },
-        foreign(Source::Evidence),
+        foreign,
         Event::Checked { result: Check::Fail, subject: text(), text: text() },
         Event::Answered { command: "status".into(), lines: vec![text()], answer: text().into() },
         Event::Told(told),
@@ -128,9 +131,8 @@ fn hostile_lines_are_only_strings_in_json() {
 #[test]
 fn a_line_of_megabytes_is_cut_in_every_view() {
     let long = "x".repeat(1_000_000);
-    let lines = vec!["y".repeat(10_000_000)];
-    let line = Event::Foreign { source: Source::Build, title: "web".into(), lines, left_out: 0 };
-    assert_eq!(page(PIPE, vec![("", line)]).stderr.len(), "build: web\n| ...\n".len() + 1000);
+    let line = lines(&[&"y".repeat(10_000_000)]);
+    assert_eq!(page(PIPE, vec![("", line)]).stderr.len(), "| ...\n".len() + 1000);
     for seat in [LOG, Seat { json: true, ..PIPE }] {
         let page = page(seat, everywhere(&long));
         assert!(page.stderr.lines().all(|line| line.len() < 5000));

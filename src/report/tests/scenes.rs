@@ -60,18 +60,24 @@ pub(super) fn rollout(at: f64, new: u32, old: u32, draining: u32, note: Option<&
     Event::Rollout { at: seconds(at), progress }
 }
 
+pub(super) fn opened(title: &str) -> Event {
+    Event::Opened { source: Source::Build, title: title.into() }
+}
+
+pub(super) fn lines(lines: &[&str]) -> Event {
+    let lines = lines.iter().map(|&line| line.into()).collect();
+    Event::Lines { source: Source::Build, lines, left_out: 0 }
+}
+
 /// Everything up to the patch.
 fn before_the_rollout() -> Vec<(&'static str, Event)> {
     [
         started(),
         Event::Surveyed { took: seconds(0.6), reads: 14 },
         plan(),
-        Event::Foreign {
-            source: Source::Build,
-            title: "./Dockerfile for linux/amd64".into(),
-            lines: vec!["#5 [2/3] COPY build/libs/app.jar app.jar".into()],
-            left_out: 0,
-        },
+        opened("./Dockerfile for linux/amd64"),
+        lines(&["#5 [2/3] COPY build/libs/app.jar app.jar"]),
+        Event::Closed { source: Source::Build },
         step(Step::Build, 41.2, "linux/amd64, 182 MB"),
         step(Step::Push, 3.9, "sha256:e04d11b27a90, 2 layers new (61 MB), 5 reused"),
         step(Step::Clear, 0.2, "unchanged since the plan, dry run accepted"),

@@ -335,6 +335,45 @@ build    1m 41s  linux/amd64, 182 MB
 }
 
 #[test]
+fn lines_of_a_build_stay_above_what_goes_on() {
+    let working = |took: f64, text: &str| Event::Working {
+        step: Step::Build,
+        took: seconds(took),
+        text: text.into(),
+    };
+    let events = vec![
+        ("", opened("./Dockerfile for linux/amd64")),
+        ("", working(0.1, "#1 [1/2] COPY . .")),
+        ("", lines(&["#1 [1/2] COPY . ."])),
+        ("", working(35.0, "#2 [2/2] RUN make")),
+        ("", lines(&["#2 [2/2] RUN make  1m 2s"])),
+        ("", Event::Closed { source: Source::Build }),
+        ("", step(Step::Build, 62.4, "linux/amd64, 182 MB")),
+    ];
+    insta::assert_snapshot!(as_read(&page(LOG, events.clone()).stderr), @"
+    ::group::build: ./Dockerfile for linux/amd64
+    | #1 [1/2] COPY . .
+    build    35 s so far  #2 [2/2] RUN make
+    | #2 [2/2] RUN make  1m 2s
+    ::endgroup::
+    build    1m 2s  linux/amd64, 182 MB
+    ");
+    let look = Look::Terminal { columns: 100, colour: false };
+    let text = page(Seat { look, ..PIPE }, events).stderr.replace("\u{1b}[1A\u{1b}[2K", "^");
+    insta::assert_snapshot!(text, @"
+    build: ./Dockerfile for linux/amd64
+    build    0 s so far  #1 [1/2] COPY . .
+    ^| #1 [1/2] COPY . .
+    build    0 s so far  #1 [1/2] COPY . .
+    ^build    35 s so far  #2 [2/2] RUN make
+    ^| #2 [2/2] RUN make  1m 2s
+    build    35 s so far  #2 [2/2] RUN make
+    ^build    35 s so far  #2 [2/2] RUN make
+    ^build    1m 2s  linux/amd64, 182 MB
+    ");
+}
+
+#[test]
 fn live_lines_of_several_services_stay_below_the_talk() {
     let look = Look::Terminal { columns: 100, colour: false };
     let events = vec![

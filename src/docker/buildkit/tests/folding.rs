@@ -70,6 +70,25 @@ fn a_short_step_that_nothing_waits_for_is_told_at_the_end() {
 }
 
 #[test]
+fn a_short_step_that_nothing_waits_for_is_told_with_the_next() {
+    let waits = Vertex { inputs: vec!["context".into()], ..vertex("[1/1] COPY", None, None) };
+    let lines = heard(vec![
+        told(vec![vertex("definition", Some(0), Some(1)), waits]),
+        told(vec![vertex("context", Some(2), Some(3))]),
+        told(vec![vertex("[2/2] FROM", Some(4), None)]),
+    ]);
+    let expected = [
+        "1 definition: begun",
+        "1 definition: done 1ms",
+        "2 context: begun",
+        "3 [2/2] FROM: begun",
+        "! end",
+        "2 context: done 1ms",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn steps_that_are_cached_or_fail_say_so_once() {
     let cached = Vertex { cached: true, ..vertex("[1/2] COPY", Some(0), Some(0)) };
     let failed = Vertex { error: "exit code: 1".into(), ..vertex("[2/2] RUN", Some(1), Some(2)) };
