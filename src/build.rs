@@ -12,8 +12,10 @@ use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
 use crate::plan::build::Building;
-use crate::plan::image::{CREATED, EVENT, RECIPE, REVISION};
-use crate::recipe;
+use crate::plan::{
+    self,
+    image::{CREATED, EVENT, RECIPE, REVISION},
+};
 use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::list;
@@ -64,7 +66,7 @@ pub async fn build(
         images.push(one(&order, shop, building, report).await?);
     }
     for image in &images {
-        config_leaks(inputs, image, report)?;
+        leaks(inputs, image, report)?;
     }
     Ok(images)
 }
@@ -127,28 +129,13 @@ fn is_what_was_asked_for(
     .next("a `FROM --platform=` in the Dockerfile that names one decides, too"))
 }
 
-/// What the image itself would tell everybody who may pull it.
-///
-/// # Errors
-/// `forbid-secrets` refuses it.
-pub fn config_leaks(
-    inputs: &Inputs,
-    image: &EngineImage,
-    report: &Reporter,
-) -> Result<(), Failure> {
-    let history: Vec<_> = image.history.iter().map(|made| made.by.clone()).collect();
-    let leaks = recipe::leaks_in_config(&image.env, &history, &image.labels);
-    if leaks.is_empty() {
-        return Ok(());
+/// What the image itself would tell everybody who may pull it: refused by `forbid-secrets`.
+fn leaks(inputs: &Inputs, image: &EngineImage, report: &Reporter) -> Result<(), Failure> {
+    match plan::leaks::in_image(&plan::leaks::in_engine(image)) {
+        Some(failure) if inputs.build.forbid_secrets => return Err(failure),
+        Some(failure) => report.warn(failure),
+        None => {}
     }
-    let mut failure = recipe::refusal(&leaks);
-    failure.what = "a secret is in the image, for all who may pull it".into();
-    failure.next =
-        vec!["give steps what they need by `build-secrets`, and pods by a Secret".into()];
-    if inputs.build.forbid_secrets {
-        return Err(failure);
-    }
-    report.warn(failure);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod image;
+pub mod leaks;
 pub mod rows;
 pub mod workload;
 

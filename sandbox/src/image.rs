@@ -15,6 +15,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub struct Image {
     platforms: Vec<String>,
     labels: BTreeMap<String, String>,
+    env: Vec<String>,
     notes: BTreeMap<String, String>,
     files: Vec<(String, Bytes)>,
     command: Vec<String>,
@@ -35,7 +36,8 @@ impl Image {
         let files = vec![("release".to_owned(), Bytes::from(content.to_owned()))];
         let command = vec!["/release".to_owned()];
         let (labels, notes) = (BTreeMap::new(), BTreeMap::new());
-        Self { platforms: vec![platform.into()], labels, notes, files, command }
+        let (platforms, env) = (vec![platform.into()], Vec::new());
+        Self { platforms, labels, env, notes, files, command }
     }
 
     /// Adds a program or another file to its layer.
@@ -63,6 +65,13 @@ impl Image {
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds a variable to the environment of its containers.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.env.push(format!("{name}={value}"));
         self
     }
 
@@ -139,6 +148,9 @@ impl Image {
         }
         let mut config = platform.clone();
         config["config"] = json!({ "Labels": self.labels, "Cmd": self.command });
+        if !self.env.is_empty() {
+            config["config"]["Env"] = json!(self.env);
+        }
         config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
         let config = Bytes::from(config.to_string());
         let mut manifest = json!({

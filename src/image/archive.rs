@@ -121,6 +121,8 @@ fn from_saved(
         digest: config.digest.clone(),
         platform: own.platform.clone(),
         labels: own.labels,
+        env: own.env,
+        history: own.history,
     }];
     let mut blobs = vec![config];
     for layer in layers {

@@ -205,6 +205,8 @@ impl<'a> Gather<'a> {
                 digest: config.digest.clone(),
                 platform,
                 labels: own.labels.clone(),
+                env: own.env.clone(),
+                history: own.history.clone(),
             });
         }
         Ok(own)

@@ -118,6 +118,10 @@ pub struct Config {
     pub diff_ids: Vec<Digest>,
     /// When it was made, as it says.
     pub created: Option<String>,
+    /// Its environment, as `NAME=VALUE`. May hold what should not be there.
+    pub env: Vec<String>,
+    /// What made it, the oldest step first. May hold it, too.
+    pub history: Vec<String>,
 }
 
 /// Reads a manifest or an index.
@@ -175,9 +179,18 @@ pub fn inspect_config(bytes: &[u8]) -> Result<Config, Malformed> {
         #[serde(default, deserialize_with = "nullable")]
         config: Run,
         rootfs: RootFs,
+        #[serde(default, deserialize_with = "nullable")]
+        history: Vec<Made>,
+    }
+    #[derive(Deserialize)]
+    struct Made {
+        #[serde(default, deserialize_with = "nullable")]
+        created_by: String,
     }
     #[derive(Default, Deserialize)]
     struct Run {
+        #[serde(default, rename = "Env", deserialize_with = "nullable")]
+        env: Vec<String>,
         #[serde(default, rename = "Labels", deserialize_with = "nullable")]
         labels: BTreeMap<String, String>,
     }
@@ -196,6 +209,8 @@ pub fn inspect_config(bytes: &[u8]) -> Result<Config, Malformed> {
         labels: wire.config.labels,
         diff_ids: wire.rootfs.diff_ids,
         created: wire.created,
+        env: wire.config.env,
+        history: wire.history.into_iter().map(|made| made.created_by).collect(),
     })
 }
 

@@ -88,6 +88,10 @@ pub struct Configured {
     pub platform: Platform,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its environment, as `NAME=VALUE`. May hold what should not be there.
+    pub env: Vec<String>,
+    /// What made it, the oldest step first. May hold it, too.
+    pub history: Vec<String>,
 }
 
 /// Opens what was typed: a folder with an OCI layout or a file of `docker save`, and after a last

@@ -47,6 +47,24 @@ pub struct Build {
 }
 
 impl Build {
+    /// The names of the inputs that are given and of use to a build alone.
+    #[must_use]
+    pub fn given(&self) -> Vec<&'static str> {
+        let all = [
+            ("file", self.file.is_some()),
+            ("target", self.target.is_some()),
+            ("build-args", !self.args.is_empty()),
+            ("build-secrets", !self.secrets.is_empty() || !self.unset.is_empty()),
+            ("labels", !self.labels.is_empty()),
+            ("base-logins", !self.logins.is_empty()),
+            ("cache-from", !self.cache_from.is_empty()),
+            ("cache-to", !self.cache_to.is_empty()),
+            ("no-cache", self.no_cache),
+            ("pull", self.pull),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+
     /// Hands out every secret there is, to be masked.
     pub fn each_secret(&self, mut each: impl FnMut(&str)) {
         let passwords = self.logins.iter().map(|login| &login.password);

@@ -7,12 +7,12 @@ use crate::docker::{Builder, Cache, Store};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::{Commit, Platform};
-use crate::recipe::{Leak, Runs, Wish};
+use crate::recipe::{Runs, Wish};
 use crate::survey::Facts;
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::{Needs, list};
 
-use super::Draft;
+use super::{Draft, leaks};
 
 /// An image that will be built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,7 +56,8 @@ pub fn building(
     ];
     draft.refusals.extend(against.into_iter().flatten());
     unread(inputs, materials, draft);
-    leaks(inputs, &materials.leaks, draft);
+    unmounted(inputs, materials, draft);
+    leaks::context(inputs, &materials.leaks, draft);
     Ok(Building {
         file: materials.shown.clone(),
         target: inputs.build.target.clone(),
@@ -110,10 +111,10 @@ fn cannot(
     platforms: &[Platform],
 ) -> Option<Failure> {
     let engine = format!("{}, at {}", shop.engine.facts.product, shop.engine.shown);
-    match shop.engine.facts.builder {
+    no_epoch(inputs, shop, &engine).or_else(|| match shop.engine.facts.builder {
         Builder::Classic => without_buildkit(inputs, shop, materials, platforms, &engine),
         Builder::BuildKit => caches(inputs, shop.engine.facts.store, &engine),
-    }
+    })
 }
 
 fn lacks(what: impl Into<String>) -> Failure {
@@ -137,6 +138,7 @@ fn without_buildkit(
         (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
         (!build.cache_from.is_empty()).then(|| "`cache-from`".to_owned()),
         line.map(|line| format!("line {line} of `{}`", materials.shown)),
+        build.epoch.map(|_| "SOURCE_DATE_EPOCH".to_owned()),
     ];
     if let Some(what) = wanted.into_iter().flatten().next() {
         let failure = lacks(format!("{what} needs BuildKit, which is not there"));
@@ -157,6 +159,17 @@ fn without_buildkit(
             .why(format!("{engine}, builds for {native}"))
             .next("use a Docker Engine with BuildKit, or a runner of that platform"),
     )
+}
+
+/// Builders before BuildKit 0.11 write the time of the build, and say nothing.
+fn no_epoch(inputs: &Inputs, shop: &Workshop, engine: &str) -> Option<Failure> {
+    const FIRST: u32 = 24;
+    let major = shop.engine.facts.version.split('.').next()?.parse::<u32>().ok()?;
+    (inputs.build.epoch.is_some() && major < FIRST).then(|| {
+        lacks(format!("SOURCE_DATE_EPOCH needs Docker Engine {FIRST}, which is not there"))
+            .why(engine)
+            .next(format!("use Docker Engine {FIRST} or later, or leave it out of the environment"))
+    })
 }
 
 /// Caches that nobody here speaks to, or that this store cannot write.
@@ -247,6 +260,20 @@ fn unread(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
     draft.warnings.push((failure.next("declare them, or leave them out of `build-args`"), true));
 }
 
+/// Secrets that no step asks for are one, too: BuildKit mounts nothing, and the step sees no file.
+fn unmounted(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
+    // BuildKit takes these itself, for sources in Git.
+    const ITS_OWN: [&str; 2] = ["GIT_AUTH_TOKEN", "GIT_AUTH_HEADER"];
+    let Some(mounted) = materials.dockerfile.mounted(&inputs.build.args) else { return };
+    let unknown = |id: &&String| !mounted.contains(*id) && !ITS_OWN.contains(&id.as_str());
+    for id in inputs.build.secrets.keys().filter(unknown) {
+        let what = format!("secret `{id}` is mounted by no step of `{}`", materials.shown);
+        let failure = Failure::new(Code::BuildFile, what);
+        let next = format!("`RUN --mount=type=secret,id={id}`, or leave it out of `build-secrets`");
+        draft.warnings.push((failure.next(next), true));
+    }
+}
+
 /// What is to be built, for one platform.
 fn wish<'a>(inputs: &'a Inputs, native: &'a Platform, wanted: &'a Platform) -> Wish<'a> {
     let target = inputs.build.target.as_deref();
@@ -286,17 +313,4 @@ fn emulation(
                 .next("or emulation, which is slow: docker/setup-qemu-action before this step"),
         )
     })
-}
-
-/// What seems to be a secret: warned of, or refused.
-fn leaks(inputs: &Inputs, leaks: &[Leak], draft: &mut Draft) {
-    if leaks.is_empty() {
-        return;
-    }
-    let failure = crate::recipe::refusal(leaks);
-    if inputs.build.forbid_secrets {
-        draft.refusals.push(failure);
-    } else {
-        draft.warnings.push((failure, false));
-    }
 }

@@ -186,6 +186,10 @@ fn shipped(
             && !is_needed(&held.manifest.digest, facts)
     };
     let held = facts.held.as_ref();
+    if let Some(source) = &facts.source {
+        super::leaks::image(inputs, source, draft);
+        idle(inputs, draft);
+    }
     match &facts.source {
         Some(source) => match held {
             Some(held) if is_same(source, held) => Ok(reuse(commit, held)),
@@ -210,6 +214,17 @@ fn shipped(
             }
         },
     }
+}
+
+/// Inputs of a build that there is none of.
+fn idle(inputs: &Inputs, draft: &mut Draft) {
+    let names: Vec<_> = inputs.build.given().into_iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return;
+    }
+    let what = format!("nothing is built, since `image` is given: {} not read", names.join(", "));
+    let failure = Failure::new(Code::InputInvalid, what);
+    draft.warnings.push((failure.next("leave out `image` to build, or the others"), true));
 }
 
 fn shown(source: &Source) -> &str {

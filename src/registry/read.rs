@@ -117,6 +117,8 @@ impl Registry {
             digest: config.digest.clone(),
             platform,
             labels: own.labels,
+            env: own.env,
+            history: own.history,
         })
     }
 

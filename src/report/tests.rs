@@ -10,6 +10,7 @@ use crate::names::Digest;
 use crate::rollout::Progress;
 
 mod hostile;
+mod live;
 mod scenes;
 mod views;
 

@@ -1,5 +1,6 @@
 //! What an image would be built with: the engine that is there, the Dockerfile, what would leave.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::docker::{Builder, Engine};
@@ -85,11 +86,8 @@ async fn look_over(
 ) -> Result<(), Failure> {
     let (context, file) = (inputs.context.clone(), materials.file.clone());
     let dockerfile = materials.dockerfile.clone();
-    let native = &shop.engine.facts.native;
-    let target = inputs.build.target.as_deref();
-    let wish = Wish { target, args: &inputs.build.args, native, wanted: native };
     let copied = match shop.engine.facts.builder {
-        Builder::BuildKit => dockerfile.copied(wish),
+        Builder::BuildKit => copied(inputs, &shop.engine.facts.native, &dockerfile),
         Builder::Classic => None,
     };
     materials.leaks = apart(move || {
@@ -103,6 +101,18 @@ async fn look_over(
     })
     .await?;
     Ok(())
+}
+
+/// What any platform's build would copy: which of them are built is known later, from the nodes.
+fn copied(inputs: &Inputs, native: &Platform, dockerfile: &Dockerfile) -> Option<Vec<String>> {
+    let target = inputs.build.target.as_deref();
+    let usual = ["amd64", "arm64"].map(|architecture| Platform::new("linux", architecture, None));
+    let mut all = BTreeSet::new();
+    for wanted in usual.iter().chain(&inputs.platforms).chain([native]) {
+        let wish = Wish { target, args: &inputs.build.args, native, wanted };
+        all.extend(dockerfile.copied(wish)?);
+    }
+    Some(all.into_iter().collect())
 }
 
 /// A large tree takes its time: on a thread of its own, so that a cancel is heard.

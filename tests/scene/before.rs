@@ -55,6 +55,17 @@ impl Scene {
         self.input("image", "image")
     }
 
+    /// The new commit's image is one that lies in another repository, or under another tag, as the job that
+    /// tested it left it there; what its environment holds.
+    pub fn promotes(mut self, repository: &str, tag: &str, variables: &[(&str, &str)]) -> Self {
+        let image = image::serves("new", self.is_real());
+        let image =
+            variables.iter().fold(image, |image, (name, value)| image.variable(name, value));
+        self.named.push((image.digest(), "@NEW@"));
+        self.put(&image, repository, tag);
+        self.input("image", &format!("{ECR}/{repository}:{tag}"))
+    }
+
     async fn runs_as(self, reference: &str, image: &Image) -> Self {
         let pods = json!({ "containers": [{ "name": "app", "image": reference }] });
         let digest = image.digest();

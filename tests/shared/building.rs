@@ -257,6 +257,25 @@ async fn a_secret_that_is_not_given_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_no_step_asks_for_is_a_slip() {
+    let step = r#"RUN --mount=type=secret,id=npm_token ["/bin/busybox", "true"]"#;
+    let scene = Scene::serving().await.engine().await.builds_with(step);
+    let scene =
+        scene.variable("NPM_TOKEN", "s3cret-of-npm").input("build-secrets", "npm=NPM_TOKEN");
+    let told = scene.run("plan").await;
+    insta::assert_snapshot!(scene.called(&told.err), @"
+    slipway 0.1.0: plan 9f2c1e4 for shop/web in prod
+    survey   @s  24 reads, nothing written
+    notice[SW-BUILD-FILE]: secret `npm` is mounted by no step of `./app/Dockerfile`
+      next: `RUN --mount=type=secret,id=npm`, or leave it out of `build-secrets`
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    ");
+    assert_eq!(told.exit, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_would_leave_with_the_context_is_refused() {
     let body = "MIIEowIBAAKCAQEAx4UbaDzY5xjW6hc9jwN0mX33XpTDVW8WqKfhIykQ2LwQbC1v\n".repeat(24);
     let (begin, end) = ("-----BEGIN RSA PRIVATE", "-----END RSA PRIVATE");

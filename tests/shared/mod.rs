@@ -8,6 +8,7 @@ mod guards;
 mod identity;
 mod joining;
 mod platforms;
+mod promoting;
 mod races;
 mod rights;
 mod rollbacks;

@@ -11,6 +11,7 @@ mod identity;
 mod image;
 mod index;
 mod inputs;
+mod leaves;
 mod output;
 mod plan;
 mod platform;

@@ -15,6 +15,9 @@ use super::lines::{Masks, Partial};
 const KEPT: usize = 20;
 const KEPT_OF_A_LINE: usize = 1000;
 
+/// What a builder calls the reading of a cache in a registry.
+const CACHE: &str = "importing cache manifest";
+
 /// A step that ended sooner is not told of at once: builders take steps up again, first to see what they
 /// are and then to do them. It is told of when a step begins that waited for it, with the next that begins
 /// where none waits for it, or when the build ends.
@@ -255,6 +258,10 @@ impl Step {
     fn say(&mut self, state: StepState, heard: &mut Vec<Heard>) {
         self.told = Some(state);
         heard.push(Heard::Step { number: self.number, name: self.name.clone(), state });
+        // The build goes on without it, and nothing else will ever say why.
+        if state == StepState::Failed && self.name.starts_with(CACHE) {
+            heard.push(Heard::Warning { text: self.error.clone() });
+        }
     }
 
     fn heard(

@@ -141,6 +141,24 @@ impl Dockerfile {
         Ok(found)
     }
 
+    /// The secrets that any step of any stage mounts, where all of their ids are known.
+    #[must_use]
+    pub fn mounted(&self, args: &Args) -> Option<BTreeSet<String>> {
+        if self.foreign(args).is_some() {
+            return None;
+        }
+        let mut ids = BTreeSet::new();
+        for step in self.stages.iter().flat_map(|stage| &stage.steps) {
+            if step.word == "ONBUILD" && step.rest.contains("--mount") {
+                return None;
+            }
+            for mount in mounts(step).filter(|mount| is_secret(mount)) {
+                ids.insert(secret(&mount, step.line)?.id);
+            }
+        }
+        Some(ids)
+    }
+
     /// The first line on the way to a target that needs BuildKit: a mount, a heredoc or a flag that
     /// the builder before it does not know.
     ///
@@ -339,6 +357,10 @@ fn mounts(step: &Instruction) -> impl Iterator<Item = Vec<(String, String)>> {
     })
 }
 
+fn is_secret(mount: &[(String, String)]) -> bool {
+    mount.iter().any(|(key, value)| key == "type" && value == "secret")
+}
+
 /// The secret that a mount asks for. One whose name is a variable is the builder's to find.
 fn secret(mount: &[(String, String)], line: usize) -> Option<Secret> {
     let value = |names: &[&str]| {
@@ -346,7 +368,7 @@ fn secret(mount: &[(String, String)], line: usize) -> Option<Secret> {
             mount.iter().find(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     };
-    if value(&["type"]) != Some("secret") {
+    if !is_secret(mount) {
         return None;
     }
     let target = value(&["target", "dst", "destination"]);

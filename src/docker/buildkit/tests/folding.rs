@@ -102,6 +102,15 @@ fn steps_that_are_cached_or_fail_say_so_once() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_read_says_why() {
+    let name = "importing cache manifest from registry:5000/cache";
+    let words = "failed to authorize: 401 Unauthorized";
+    let failed = Vertex { error: words.into(), ..vertex(name, Some(0), Some(3)) };
+    let lines = heard(vec![told(vec![failed])]);
+    assert_eq!(lines, [format!("1 {name}: failed"), format!("! {words}"), "! end".into()]);
+}
+
+#[test]
 fn several_in_a_group_are_one_and_weak_ones_alone_are_none() {
     let member = |digest: &str, weak, began: i64, ended| Vertex {
         progress_group: Some(ProgressGroup {

@@ -1,0 +1,83 @@
+//! An image that is in ECR already: copied under the commit's tag by its digest, never built again.
+
+use crate::scene::Scene;
+
+/// Neither the look of a secret nor an example: what somebody typed.
+const PASSWORD: (&str, &str) = ("DB_PASSWORD", "kX8!vv2_Lq0z");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staging_ran_is_copied_and_ships_by_the_same_digest() {
+    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[]);
+    let told = scene.run("ship").await;
+    let talk = scene.talk(&told);
+    let image = talk.lines().find(|line| line.starts_with("  image"));
+    insta::assert_snapshot!(image.unwrap_or_default(), @"  image     web:9f2c1e4 is not in ECR: copy `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/staging/web:candidate-7`, @NEW@");
+    insta::assert_snapshot!(scene.ends(&told), @"
+    shipped 9f2c1e4 to shop/web in @s
+    -> 0
+    web:9f2c1e4@@NEW@, 3 ready, run @NEW@
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_of_the_same_repository_gets_the_commits_tag_too() {
+    let scene = Scene::serving().await.promotes("web", "release-7", &[]);
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @"
+    shipped 9f2c1e4 to shop/web in @s
+    -> 0
+    web:9f2c1e4@@NEW@, 3 ready, run @NEW@
+    ");
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @"
+    unchanged: 9f2c1e4 already serves in shop/web, 3/3 ready
+    -> 0
+    web:9f2c1e4@@NEW@, 3 ready, run @NEW@
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_named() {
+    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[]);
+    let missing = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/staging/web:candidate-8";
+    let told = scene.run_with("ship", &[("image", missing)]).await;
+    insta::assert_snapshot!(scene.ends(&told), @"
+    error[SW-IMAGE-MISSING]: nothing was written: image `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/staging/web:candidate-8` is not there
+      why:  ECR `staging/web` has no tag `candidate-8`
+            as a name: no engine answers at `unix:///nowhere/docker.sock`
+      now:  not looked at
+      next: aws ecr describe-images --region ap-northeast-2 --repository-name staging/web
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_its_environment_is_warned_of_or_refused() {
+    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[PASSWORD]);
+    let told = scene.run_with("ship", &[("forbid-secrets", "true")]).await;
+    assert!(!format!("{}{}", told.out, told.err).contains(PASSWORD.1));
+    insta::assert_snapshot!(scene.ends(&told), @"
+    error[SW-BUILD-SECRET]: nothing was written: a secret is in the image, for all who may pull it
+      why:  the image's environment: `DB_PASSWORD` has a value
+      now:  3f2a91c serves, 3/3 ready
+      next: give steps what they need by `build-secrets`, and pods by a Secret
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
+    let told = scene.run_with("ship", &[("target", "test"), ("pull", "true")]).await;
+    assert!(!format!("{}{}", told.out, told.err).contains(PASSWORD.1));
+    insta::assert_snapshot!(scene.called(&told.words()), @"
+    -> 0
+    warning[SW-BUILD-SECRET]: a secret is in the image, for all who may pull it
+      why:  the image's environment: `DB_PASSWORD` has a value
+      next: give steps what they need by `build-secrets`, and pods by a Secret
+    notice[SW-INPUT-INVALID]: nothing is built, since `image` is given: `target`, `pull` not read
+      next: leave out `image` to build, or the others
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    shipped 9f2c1e4 to shop/web in @s
+    ");
+    insta::assert_snapshot!(scene.serves(), @"web:9f2c1e4@@NEW@, 3 ready, run @NEW@");
+}
