@@ -142,9 +142,9 @@ impl Unfit {
                 none(format!("this user may not use the engine at `{shown}`"))
                     .why("permission denied: its socket is for root and its own group")
             }
-            Self::Unreached(error) => {
+            Self::Unreached(error) => untrusting(&causes(&error)).unwrap_or_else(|| {
                 none(format!("no engine answers at `{shown}`")).why(causes(&error))
-            }
+            }),
             Self::Silent(said) => none(format!("no engine answers at `{shown}`")).why(said),
             Self::Stranger(said) => {
                 none(format!("what answers at `{shown}` is no Docker Engine")).why(said)
@@ -152,6 +152,24 @@ impl Unfit {
         };
         ways_on(failure.why(because.clone()))
     }
+}
+
+/// TLS that one of both sides does not agree to, with the file that it hangs on.
+fn untrusting(words: &str) -> Option<Failure> {
+    let (what, why) = if words.contains("invalid peer certificate") {
+        (
+            "the engine's certificate is not trusted",
+            "`ca.pem` of `DOCKER_CERT_PATH`, or of the context, does not vouch for it",
+        )
+    } else if words.contains("received fatal alert") {
+        (
+            "the engine does not let this client in",
+            "it does not accept `cert.pem` of `DOCKER_CERT_PATH`, or of the context",
+        )
+    } else {
+        return None;
+    };
+    Some(none(what).why(why).why(format!("the connection: {}", quoted(words))))
 }
 
 #[derive(Deserialize)]

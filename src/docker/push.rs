@@ -42,8 +42,10 @@ enum Said {
     Cut,
     /// No connection at all.
     Unreached,
-    /// It has no name that it can be reached by, or TLS is not trusted: not better in a moment.
+    /// It has no name that it can be reached by: not better in a moment.
     Unknown,
+    /// Nobody whom the engine knows vouches for it.
+    Untrusted,
     Login,
     Denied,
     Missing,
@@ -152,7 +154,9 @@ fn heard(error: &Error) -> (Said, String) {
         Said::Denied
     } else if has(&["unauthorized", "no basic auth", "token has expired"]) {
         Said::Login
-    } else if has(&["no such host", "x509", "certificate", "http response to https"]) {
+    } else if has(&["x509", "certificate"]) {
+        Said::Untrusted
+    } else if has(&["no such host", "http response to https"]) {
         Said::Unknown
     } else if has(&["connection refused", "no route to host", "network is unreachable", "dial tcp"])
     {
@@ -175,6 +179,15 @@ fn heard(error: &Error) -> (Said, String) {
         Said::Other
     };
     (said, words)
+}
+
+/// A proxy between that reads along, or a testbed.
+fn untrusted(host: &str, whose: String) -> Failure {
+    Failure::new(Code::EcrReach, format!("the engine does not trust the certificate of `{host}`"))
+        .why(whose)
+        .next(format!(
+            "give the engine's machine the authority of `{host}`, and start the engine again"
+        ))
 }
 
 fn told(said: Said, words: &str, name: &str, attempts: u32) -> Failure {
@@ -223,6 +236,7 @@ fn told(said: Said, words: &str, name: &str, attempts: u32) -> Failure {
                     "curl -sSI https://{host}/v2/ where the engine runs; 401 is a good answer"
                 ))
         }
+        Said::Untrusted => untrusted(host, whose),
         Said::Cut => {
             Failure::new(Code::EcrUpload, format!("the image did not get into ECR `{repository}`"))
                 .why(tried)

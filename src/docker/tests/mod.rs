@@ -5,6 +5,7 @@ mod find;
 mod real;
 mod server;
 mod talk;
+mod tls;
 
 use crate::error::Failure;
 use server::{Asked, Reply, Server};

@@ -183,6 +183,7 @@ async fn what_the_registry_refuses_is_told_by_its_code_and_tried_once() {
         "unexpected status from HEAD request to https://h/v2/web/manifests/v1: 401 Unauthorized",
         "name unknown: The repository with name 'shop/web' does not exist in the registry with id '1'",
         "Get \"https://h/v2/\": dial tcp: lookup h: no such host",
+        "failed to do request: Head \"https://h/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
         "something new",
     ] {
         let line = serde_json::json!({ "errorDetail": { "message": words }, "error": words });
@@ -223,6 +224,11 @@ async fn what_the_registry_refuses_is_told_by_its_code_and_tried_once() {
     the engine did not reach `@@HERE@@`
     the engine pushed, and quotes: "Get "https://h/v2/": dial tcp: lookup h: no such host"
     curl -sSI https://@@HERE@@/v2/ where the engine runs; 401 is a good answer
+
+    SW-ECR-REACH
+    the engine does not trust the certificate of `@@HERE@@`
+    the engine pushed, and quotes: "failed to do request: Head "https://h/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    give the engine's machine the authority of `@@HERE@@`, and start the engine again
 
     SW-ECR-UPLOAD
     ECR repository `shop/web` does not take this image

@@ -199,6 +199,19 @@ fn a_file_that_is_not_sent_is_named() {
 }
 
 #[test]
+fn a_frontend_that_cannot_be_had_may_be_left_out() {
+    let case = case("resolve image config for docker-image://docker.io/docker/dockerfile:1");
+    let words = "failed to resolve source metadata for docker.io/docker/dockerfile:1: failed to do request: Head \"https://registry-1.docker.io/v2/docker/dockerfile/manifests/1\": dial tcp: lookup registry-1.docker.io: no such host";
+    assert_snapshot!(case.reads(words), @r#"
+    [SW-BUILD-BASE]: the frontend `docker.io/docker/dockerfile:1` cannot be pulled
+      why: the engine did not reach docker.io
+      why: the builder: "failed to do request: Head "https://registry-1.docker.io/v2/docker/dockerfile/manifests/1": dial tcp: lookup registry-1.docker.io: no such host"
+      next: let the engine's machine reach docker.io, or name another registry in `# syntax=`
+      next: or leave out `# syntax=`: the engine has a frontend of its own
+    "#);
+}
+
+#[test]
 fn a_base_image_that_cannot_be_had_is_named_with_what_to_do() {
     let step = "[internal] load metadata for ghcr.io/acme/base:1";
     let failed = "ghcr.io/acme/base:1: failed to resolve source metadata for ghcr.io/acme/base:1: ";

@@ -7,14 +7,33 @@ use crate::error::{Code, Failure, quoted};
 const HUB: &str = "docker.io";
 
 /// What builders write before the name of an image that they ask a registry about.
-const ASKED: &[&str] = &["load metadata for ", "FROM ", "resolve image config for "];
+const ASKED: &[&str] = &["load metadata for ", "FROM ", FRONTEND];
+
+/// The same of the image that reads the Dockerfile, which its first line may name.
+const FRONTEND: &str = "resolve image config for ";
 
 impl Ended<'_> {
     /// The image could not be asked for or pulled.
     pub(super) fn of_base(&self, said: &Said<'_>) -> Option<Failure> {
         let image = image(said)?;
         let host = host(image);
+        let is_frontend = said.step.is_some_and(|step| step.name.contains(FRONTEND));
+        let (what, place) =
+            if is_frontend { ("the frontend", "`# syntax=`") } else { ("base image", "FROM") };
         let words = said.words.as_str();
+        let (why, next) = self.cause(words, host, place);
+        let failure = Failure::new(Code::BuildBase, format!("{what} `{image}` cannot be pulled"));
+        let failure = self.with_line(failure, said).why(why);
+        let failure = failure.why(format!("the builder: {}", quoted(reason(words)))).next(next);
+        Some(if is_frontend {
+            failure.next("or leave out `# syntax=`: the engine has a frontend of its own")
+        } else {
+            failure
+        })
+    }
+
+    /// Why the host does not give it, and what to do.
+    fn cause(&self, words: &str, host: &str, place: &str) -> (String, String) {
         let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
         let denied = has(&[
             "401 Unauthorized",
@@ -25,7 +44,7 @@ impl Ended<'_> {
             "insufficient_scope",
         ]);
         let given = self.order.logins.iter().any(|login| same_host(&login.host, host));
-        let (why, next) = if denied && given {
+        if denied && given {
             (
                 format!(
                     "the login for {host} in `base-logins` may not pull it, or there is no such image"
@@ -58,15 +77,13 @@ impl Ended<'_> {
         } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
             (
                 format!("the engine did not reach {host}"),
-                format!("let the engine's machine reach {host}, or name another registry in FROM"),
+                format!(
+                    "let the engine's machine reach {host}, or name another registry in {place}"
+                ),
             )
         } else {
-            (format!("{host} has no such image"), "correct the name or the tag in FROM".into())
-        };
-        let failure =
-            Failure::new(Code::BuildBase, format!("base image `{image}` cannot be pulled"));
-        let failure = self.with_line(failure, said);
-        Some(failure.why(why).why(format!("the builder: {}", quoted(reason(words)))).next(next))
+            (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
+        }
     }
 }
 
@@ -78,7 +95,8 @@ fn image<'a>(said: &'a Said<'_>) -> Option<&'a str> {
     }
     let name = said.step?.name.as_str();
     let (_, rest) = ASKED.iter().find_map(|asked| name.split_once(asked))?;
-    rest.split_whitespace().next().filter(|image| !image.is_empty())
+    let image = rest.split_whitespace().next().filter(|image| !image.is_empty())?;
+    Some(image.strip_prefix("docker-image://").unwrap_or(image))
 }
 
 /// The words after the name of the image.
