@@ -129,6 +129,7 @@ pub(crate) fn allow(
     let denied = world.denied.iter().any(|denial| {
         matches(&denial.action, action)
             && denial.principal.as_ref().is_none_or(|p| *p == who.policy || *p == who.arn)
+            && denial.resource.as_ref().is_none_or(|pattern| matches(pattern, resource))
     });
     if !denied {
         return Ok(());

@@ -81,6 +81,8 @@ pub struct Denial {
     pub action: String,
     /// Only for the principal with this ARN (of the role, for its sessions); else for everyone.
     pub principal: Option<String>,
+    /// Only on what this pattern names: `*:repository/staging/web`; else on everything.
+    pub resource: Option<String>,
 }
 
 /// An ECR repository.
@@ -215,7 +217,14 @@ impl Default for World {
 impl World {
     /// No action of this name is allowed to anyone from now on.
     pub fn deny(&mut self, action: &str) -> &mut Self {
-        self.denied.push(Denial { action: action.into(), principal: None });
+        self.denied.push(Denial { action: action.into(), principal: None, resource: None });
+        self
+    }
+
+    /// The same for what a pattern names.
+    pub fn deny_on(&mut self, action: &str, resource: &str) -> &mut Self {
+        let (action, resource) = (action.into(), Some(resource.into()));
+        self.denied.push(Denial { action, principal: None, resource });
         self
     }
 

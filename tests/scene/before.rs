@@ -12,6 +12,9 @@ use super::{Ground, Scene, image, sandboxed};
 
 const ECR: &str = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com";
 
+/// What a copy reads where the image lies.
+const COPIES: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+
 impl Scene {
     /// The workload runs the image that it ran by its digest by this tag instead.
     pub async fn runs(self, tag: &str) -> Self {
@@ -56,14 +59,38 @@ impl Scene {
     }
 
     /// The new commit's image is one that lies in another repository, or under another tag, as the job that
-    /// tested it left it there; what its environment holds.
+    /// tested it left it there; what its environment holds. Other repositories than `web` may not be read.
     pub fn promotes(mut self, repository: &str, tag: &str, variables: &[(&str, &str)]) -> Self {
         let image = image::serves("new", self.is_real());
         let image =
             variables.iter().fold(image, |image, (name, value)| image.variable(name, value));
         self.named.push((image.digest(), "@NEW@"));
         self.put(&image, repository, tag);
+        if let Ground::Sandbox(stage) = &self.ground
+            && repository != "web"
+        {
+            let resource = format!("*:repository/{repository}");
+            stage.sandbox.world(|world| {
+                COPIES.iter().for_each(|action| _ = world.deny_on(action, &resource));
+            });
+        }
         self.input("image", &format!("{ECR}/{repository}:{tag}"))
+    }
+
+    /// With the rights to read that repository, as docs/permissions.md has them.
+    pub fn may_copy(self, repository: &str) -> Self {
+        match &self.ground {
+            Ground::Sandbox(stage) => stage.sandbox.world(|world| {
+                COPIES.iter().for_each(|action| _ = world.allow(action));
+            }),
+            Ground::Real(real) => {
+                let resource =
+                    format!("arn:aws:ecr:ap-northeast-2:123456789012:repository/{repository}");
+                let right = json!([{ "Effect": "Allow", "Action": COPIES, "Resource": resource }]);
+                real.lab(&format!(".policies[\"user/ship\"] += {right}"));
+            }
+        }
+        self
     }
 
     async fn runs_as(self, reference: &str, image: &Image) -> Self {

@@ -2,12 +2,14 @@
 
 use crate::scene::Scene;
 
+const STAGING: &str = "staging/web";
+
 /// Neither the look of a secret nor an example: what somebody typed.
 const PASSWORD: (&str, &str) = ("DB_PASSWORD", "kX8!vv2_Lq0z");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_staging_ran_is_copied_and_ships_by_the_same_digest() {
-    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[]);
+    let scene = Scene::serving().await.promotes(STAGING, "candidate-7", &[]).may_copy(STAGING);
     let told = scene.run("ship").await;
     let talk = scene.talk(&told);
     let image = talk.lines().find(|line| line.starts_with("  image"));
@@ -38,8 +40,9 @@ async fn a_tag_of_the_same_repository_gets_the_commits_tag_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_named() {
-    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[]);
+    let scene = Scene::serving().await.promotes(STAGING, "candidate-7", &[]).may_copy(STAGING);
     let missing = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/staging/web:candidate-8";
+    let scene = scene.variable("DOCKER_HOST", "unix:///nowhere/docker.sock");
     let told = scene.run_with("ship", &[("image", missing)]).await;
     insta::assert_snapshot!(scene.ends(&told), @"
     error[SW-IMAGE-MISSING]: nothing was written: image `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/staging/web:candidate-8` is not there
@@ -53,8 +56,26 @@ async fn what_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_the_rights_to_read_it_the_statement_is_given() {
+    let scene = Scene::serving().await.promotes(STAGING, "candidate-7", &[]);
+    let told = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&told), @r#"
+    error[SW-ECR-403]: nothing was written: these credentials may not read ECR `staging/web`
+      why:  `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com` answered 403 DENIED: "User: arn:aws:iam::123456789012:user/ship is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:ap-northeast-2:123456789012:repository/staging/web because no identity-based polic..."
+            the right that was missing: ecr:BatchGetImage
+      now:  not visible
+      next: see that `image` is spelled right; if it is, add this statement to the policy of the role or user:
+            { "Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+              "Resource": "arn:aws:ecr:ap-northeast-2:123456789012:repository/staging/web" }
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_in_its_environment_is_warned_of_or_refused() {
-    let scene = Scene::serving().await.promotes("staging/web", "candidate-7", &[PASSWORD]);
+    let scene =
+        Scene::serving().await.promotes(STAGING, "candidate-7", &[PASSWORD]).may_copy(STAGING);
     let told = scene.run_with("ship", &[("forbid-secrets", "true")]).await;
     assert!(!format!("{}{}", told.out, told.err).contains(PASSWORD.1));
     insta::assert_snapshot!(scene.ends(&told), @"
