@@ -31,9 +31,11 @@ ministack_address=127.0.0.3
 kwok_port=10247
 policy_port=8444
 engine_host=unix://$state/engine/engine.sock
+engine_port=2376
 
 sid=$cache/sid/root
 bin=$cache/bin
+emulation=$cache/emulation
 kubernetes_bin=$cache/kubernetes-$kubernetes
 PATH=$bin:$sid/usr/sbin:$sid/usr/bin:$cache/python/bin:/usr/sbin:$PATH
 
