@@ -1,6 +1,6 @@
 """Builds by slipway, and by docker build and docker push of the same engine, on the testbed's real parts.
 
-    python3 benches/build.py [RUNS]
+    python3 benches/build.py [RUNS] [PART-OF-A-TITLE]      "4 GB" is told only where it is asked for
 
 Both stores of Docker Engine 28. Builds: a context of 100,000 small files, a Dockerfile of ten steps with
 nothing in the cache, the same again unchanged. Pushes: 600 MB in six layers out of the engine. slipway runs
@@ -8,6 +8,7 @@ nothing in the cache, the same again unchanged. Pushes: 600 MB in six layers out
 turns, each with something that no cache has. The testbed has to be up.
 """
 
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from chain import REGISTRY, TESTBED, runner
 from measure import OURS, SLIPWAY, Took, median, need, run, table
 
 FILES = 100_000
+LAYER = 100_000_000
 STEPS = """FROM scratch
 COPY busybox /bin/busybox
 SHELL ["/bin/busybox", "sh", "-c"]
@@ -65,16 +67,27 @@ def large(to: Path) -> None:
     files = (path for path in found if path.is_file() and not path.is_symlink())
     for layer in range(6):
         with (to / f"layer-{layer}").open("wb") as into:
-            while into.tell() < 100_000_000:
+            while into.tell() < LAYER:
                 into.write(next(files).read_bytes())
+
+
+def huge(to: Path) -> None:
+    """One file of 4 GB that does not compress."""
+    rng = random.Random(7)
+    with (to / "huge").open("wb") as into:
+        for _ in range(4000):
+            into.write(rng.randbytes(1_000_000))
 
 
 LAYERS = "FROM scratch\n" + "".join(f"COPY layer-{n} /{n}\n" for n in range(6)) + "COPY salt /salt\n"
 
 
-def commit(number: int) -> str:
-    """A commit of this run's own."""
-    return f"{number:08x}{os.getpid():08x}".ljust(40, "b")
+COMMITS = itertools.count(1)
+
+
+def commit() -> str:
+    """A commit of its own, since a tag that is there is built no second time."""
+    return f"{next(COMMITS):08x}{os.getpid():08x}".ljust(40, "b")
 
 
 def steps(took: Took) -> dict[str, float]:
@@ -83,16 +96,16 @@ def steps(took: Took) -> dict[str, float]:
     return {event["step"]: event["seconds"] for event in events if event["event"] == "step-done"}
 
 
-def ship(context: Path, number: int, env: dict[str, str]) -> Took:
+def ship(context: Path, env: dict[str, str]) -> Took:
     """Builds and pushes by slipway."""
     words = ["ship", "--repository", "web", "--until", "push", "--platform", "linux/amd64", "--json"]
-    words += ["--commit", commit(number), "--context", str(context)]
+    words += ["--commit", commit(), "--context", str(context)]
     return run([SLIPWAY, *words], env)
 
 
-def docker(context: Path, number: int, env: dict[str, str]) -> dict[str, Took]:
+def docker(context: Path, env: dict[str, str]) -> dict[str, Took]:
     """The same by docker, step by step."""
-    to = f"{REGISTRY}/web:{commit(number)}"
+    to = f"{REGISTRY}/web:{commit()}"
     login = f"aws ecr get-login-password | docker login --username AWS --password-stdin {REGISTRY}"
     run(["/bin/bash", "-c", login], env)
     built = run(["docker", "build", "--provenance=false", "-q", "-t", to, str(context)], env)
@@ -100,8 +113,13 @@ def docker(context: Path, number: int, env: dict[str, str]) -> dict[str, Took]:
 
 
 def salted(context: Path, salt: str) -> None:
-    """What no cache has."""
+    """What no cache has: a file, and the end of each layer."""
     (context / "salt").write_text(salt)
+    for layer in context.glob("layer-*"):
+        with layer.open("r+b") as into:
+            into.seek(LAYER)
+            into.write(salt.encode())
+            into.truncate()
 
 
 def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Callable[[int], str], runs: int) -> None:
@@ -114,9 +132,9 @@ def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Call
         for number in range(2 * runs + 2):
             salted(context, salts(number))
             if number % 2 == 0:
-                ours.append(ship(context, number, env))
+                ours.append(ship(context, env))
             else:
-                theirs.append(docker(context, number, env))
+                theirs.append(docker(context, env))
     del ours[0], theirs[0]
     mine = [steps(one) for one in ours]
     for step in ("build", "push"):
@@ -128,18 +146,30 @@ def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Call
     table(f"{title}: the whole run", [("docker build, docker push", median(whole)), ("slipway ship --until push", median(ours))])
 
 
+SCENES: list[tuple[str, Callable[[Path], None], str, bool]] = [
+    ("100,000 files", small_files, ALL, True),
+    ("ten steps, cold", ten_steps, STEPS, True),
+    ("ten steps, unchanged", ten_steps, STEPS, False),
+    ("600 MB in six layers", large, LAYERS, True),
+    ("600 MB in six layers, the registry has them", large, LAYERS, False),
+]
+
+# Minutes a run: only where its title is asked for.
+LONG = ("one file of 4 GB", huge, ALL, True)
+
+
 def main() -> None:
     need(**OURS)
     if subprocess.run([TESTBED / "status"], capture_output=True, check=False).returncode != 0:
         sys.exit("the testbed is not up, so nothing was measured: testbed/up")
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    wanted = sys.argv[2] if len(sys.argv) > 2 else ""
     for store in ("classic", "containerd"):
         with engine(store):
-            each = lambda number: f"{os.getpid()} {number}"
-            scene(f"{store} store, 100,000 files", small_files, ALL, each, runs)
-            scene(f"{store} store, ten steps, cold", ten_steps, STEPS, each, runs)
-            scene(f"{store} store, ten steps, unchanged", ten_steps, STEPS, lambda _: "same", runs)
-            scene(f"{store} store, 600 MB in six layers", large, LAYERS, each, runs)
+            for title, fill, dockerfile, is_salted in [*SCENES, *([LONG] if wanted else [])]:
+                salts = (lambda number: f"{os.getpid()} {number}") if is_salted else (lambda _: "same")
+                if wanted in f"{store}: {title}":
+                    scene(f"{store}: {title}", fill, dockerfile, salts, runs)
 
 
 if __name__ == "__main__":
