@@ -3,7 +3,7 @@
 
 mod fold;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use self::fold::Fold;
@@ -65,9 +65,7 @@ pub async fn build(
         let order = order(inputs, building, materials, platforms, origin);
         images.push(one(&order, shop, building, report).await?);
     }
-    for image in &images {
-        leaks(inputs, image, report)?;
-    }
+    leaks(inputs, &images, report)?;
     Ok(images)
 }
 
@@ -129,9 +127,11 @@ fn is_what_was_asked_for(
     .next("a `FROM --platform=` in the Dockerfile that names one decides, too"))
 }
 
-/// What the image itself would tell everybody who may pull it: refused by `forbid-secrets`.
-fn leaks(inputs: &Inputs, image: &EngineImage, report: &Reporter) -> Result<(), Failure> {
-    match plan::leaks::in_image(&plan::leaks::in_engine(image)) {
+/// What the images themselves would tell everybody who may pull them: refused by `forbid-secrets`.
+fn leaks(inputs: &Inputs, images: &[EngineImage], report: &Reporter) -> Result<(), Failure> {
+    // Those of several platforms say most things twice.
+    let all: BTreeSet<_> = images.iter().flat_map(plan::leaks::in_engine).collect();
+    match plan::leaks::in_image(&all.into_iter().collect::<Vec<_>>()) {
         Some(failure) if inputs.build.forbid_secrets => return Err(failure),
         Some(failure) => report.warn(failure),
         None => {}

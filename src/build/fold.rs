@@ -10,6 +10,9 @@ use crate::report::{Event, Reporter, Source, Step, figures};
 /// Lines of a failing step that are kept.
 const KEPT: usize = 40;
 
+/// A step that took this much longer in the end is told again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// The fold of one build. One that is dropped open tells where the build stood.
 pub(super) struct Fold<'a> {
     log: Mutex<Log>,
@@ -108,6 +111,7 @@ impl Log {
                 step.state = state;
                 match state {
                     StepState::Begun => Some(News::Begun(step.title())),
+                    StepState::Rests => None,
                     _ => step.tell().map(News::Line),
                 }
             }
@@ -148,7 +152,11 @@ impl Log {
     /// went on, and how many lines before these were not kept.
     fn rest(&mut self, failed: bool) -> (Vec<String>, Vec<String>, usize) {
         let steps = self.steps.iter_mut().filter_map(Heeded::tell).collect();
-        let is = |state| self.steps.iter().rfind(move |step| step.state == state);
+        // A cache that could not be read stopped nobody, and wrote nothing.
+        let is = |state| {
+            let wrote = |step: &&Heeded| step.state == state && !step.wrote.is_empty();
+            self.steps.iter().rfind(wrote)
+        };
         // One that was cancelled stands where it stands.
         let last = is(StepState::Failed).or_else(|| is(StepState::Begun)).filter(|_| failed);
         let wrote = last.map(|step| {
@@ -165,10 +173,16 @@ impl Heeded {
         format!("#{} {}", self.number, self.name)
     }
 
-    /// Its line, once: builders take steps up again. That it failed is told in any case.
+    /// Its line: once, though builders take steps up again, but where what comes of that is worth a line.
     fn tell(&mut self) -> Option<String> {
-        let failed = self.state == StepState::Failed && self.told != Some(StepState::Failed);
-        if self.told.is_some() && !failed {
+        let is_old = match (self.told, self.state) {
+            (None, _) => false,
+            (Some(told), StepState::Failed) => told == StepState::Failed,
+            (Some(StepState::Done(told)), StepState::Done(took)) => took < told + AGAIN,
+            (Some(_), StepState::Done(took)) => took < AGAIN,
+            (Some(_), _) => true,
+        };
+        if is_old {
             return None;
         }
         self.told = Some(self.state);
@@ -179,7 +193,7 @@ impl Heeded {
                 format!("{title}  {}", figures::took(took))
             }
             StepState::Failed => format!("{title}  failed"),
-            StepState::Begun | StepState::Done(_) => title,
+            StepState::Begun | StepState::Rests | StepState::Done(_) => title,
         })
     }
 }
@@ -210,6 +224,12 @@ mod tests {
         assert_eq!(log.hear(step(2, "[2/2] RUN make", done)), line("#2 [2/2] RUN make  2.4 s"));
         log.hear(step(2, "[2/2] RUN make", StepState::Begun));
         assert_eq!(log.hear(step(2, "[2/2] RUN make", done)), None);
+        let later = StepState::Done(Duration::from_secs(90));
+        assert_eq!(log.hear(step(2, "[2/2] RUN make", later)), line("#2 [2/2] RUN make  1m 30s"));
+        assert_eq!(log.hear(step(3, "WORKDIR /app", StepState::Rests)), None);
+        assert_eq!(log.at(), None, "it does not go on");
+        let quick = StepState::Done(Duration::from_millis(20));
+        assert_eq!(log.hear(step(3, "WORKDIR /app", quick)), line("#3 WORKDIR /app"));
         let warning = log.hear(Heard::Warning { text: "no such instruction".into() });
         assert_eq!(warning, line("warning: no such instruction"));
         assert_eq!(log.rest(false), (vec![], vec![], 0));
@@ -228,5 +248,16 @@ mod tests {
         let (steps, wrote, left_out) = log.rest(true);
         assert_eq!(steps, ["#1 [1/2] RUN wait"], "it was stopped where it stood");
         assert_eq!((wrote[0].as_str(), wrote.len(), left_out), ("#2 line 2", KEPT, 2));
+    }
+
+    #[test]
+    fn a_build_that_is_cancelled_tells_of_the_step_that_went_on() {
+        let mut log = Log::default();
+        log.hear(step(1, "importing cache manifest from r", StepState::Failed));
+        log.hear(step(2, "[2/3] RUN mvn package", StepState::Begun));
+        log.hear(Heard::Line { number: 2, text: "Downloading".into() });
+        log.hear(step(3, "[3/3] WORKDIR /app", StepState::Rests));
+        assert_eq!(log.at().as_deref(), Some("#2 [2/3] RUN mvn package"));
+        assert_eq!(log.rest(true).1, ["#2 Downloading"]);
     }
 }

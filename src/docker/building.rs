@@ -79,6 +79,7 @@ impl Ground {
     fn states(&self, part: &str) -> Vec<StepState> {
         let heard = self.heard.lock().unwrap();
         let steps = heard.iter().filter_map(|heard| match heard {
+            Heard::Step { state: StepState::Rests, .. } => None,
             Heard::Step { name, state, .. } if name.contains(part) => Some(*state),
             _ => None,
         });

@@ -156,15 +156,21 @@ impl Unfit {
 
 /// TLS that one of both sides does not agree to, with the file that it hangs on.
 fn untrusting(words: &str) -> Option<Failure> {
-    let (what, why) = if words.contains("invalid peer certificate") {
+    let has = |any: &[&str]| any.iter().any(|part| words.contains(part));
+    let (what, why) = if has(&["UnknownIssuer", "BadSignature"]) {
         (
             "the engine's certificate is not trusted",
             "`ca.pem` of `DOCKER_CERT_PATH`, or of the context, does not vouch for it",
         )
-    } else if words.contains("received fatal alert") {
+    } else if has(&["invalid peer certificate"]) {
+        (
+            "the engine's certificate is not trusted",
+            "it is vouched for, but not for this address, or not now",
+        )
+    } else if has(&["received fatal alert"]) && has(&["ertificate", "UnknownCA", "DecryptError"]) {
         (
             "the engine does not let this client in",
-            "it does not accept `cert.pem` of `DOCKER_CERT_PATH`, or of the context",
+            "it asks for a `cert.pem` that it accepts, in `DOCKER_CERT_PATH` or the context",
         )
     } else {
         return None;

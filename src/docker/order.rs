@@ -90,6 +90,8 @@ pub enum Heard {
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
+    /// It has ended for now, and may be taken up again.
+    Rests,
     /// It has begun.
     Begun,
     /// It was in the cache.

@@ -42,7 +42,7 @@ enum Said {
     Cut,
     /// No connection at all.
     Unreached,
-    /// It has no name that it can be reached by: not better in a moment.
+    /// It has no name that it can be reached by, or its certificate is for another: not better in a moment.
     Unknown,
     /// Nobody whom the engine knows vouches for it.
     Untrusted,
@@ -154,9 +154,9 @@ fn heard(error: &Error) -> (Said, String) {
         Said::Denied
     } else if has(&["unauthorized", "no basic auth", "token has expired"]) {
         Said::Login
-    } else if has(&["x509", "certificate"]) {
+    } else if has(&["unknown authority"]) {
         Said::Untrusted
-    } else if has(&["no such host", "http response to https"]) {
+    } else if has(&["no such host", "x509", "certificate", "http response to https"]) {
         Said::Unknown
     } else if has(&["connection refused", "no route to host", "network is unreachable", "dial tcp"])
     {

@@ -24,6 +24,8 @@ pub struct Build {
     /// Secrets whose variable has no value: told only where something is built. The variable is not kept, since
     /// people write the secret itself in its place.
     pub unset: Vec<String>,
+    /// Inputs of this run that are of use to a build alone.
+    pub said: Vec<&'static str>,
     /// The user's own labels.
     pub labels: BTreeMap<String, String>,
     /// For registries of base images.
@@ -46,25 +48,21 @@ pub struct Build {
     pub whereabouts: Whereabouts,
 }
 
-impl Build {
-    /// The names of the inputs that are given and of use to a build alone.
-    #[must_use]
-    pub fn given(&self) -> Vec<&'static str> {
-        let all = [
-            ("file", self.file.is_some()),
-            ("target", self.target.is_some()),
-            ("build-args", !self.args.is_empty()),
-            ("build-secrets", !self.secrets.is_empty() || !self.unset.is_empty()),
-            ("labels", !self.labels.is_empty()),
-            ("base-logins", !self.logins.is_empty()),
-            ("cache-from", !self.cache_from.is_empty()),
-            ("cache-to", !self.cache_to.is_empty()),
-            ("no-cache", self.no_cache),
-            ("pull", self.pull),
-        ];
-        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
-    }
+/// Where nothing is built they are not read.
+const BUILD_ONLY: [&str; 10] = [
+    "file",
+    "target",
+    "build-args",
+    "build-secrets",
+    "labels",
+    "base-logins",
+    "cache-from",
+    "cache-to",
+    "no-cache",
+    "pull",
+];
 
+impl Build {
     /// Hands out every secret there is, to be masked.
     pub fn each_secret(&self, mut each: impl FnMut(&str)) {
         let passwords = self.logins.iter().map(|login| &login.password);
@@ -86,6 +84,7 @@ pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
     let (secrets, unset) = secrets(reader, &of);
     Build {
         file: None,
+        said: BUILD_ONLY.into_iter().filter(|name| reader.is_said(name)).collect(),
         unset,
         secrets,
         target: reader.text("target").map(Into::into),

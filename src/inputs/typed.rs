@@ -28,6 +28,14 @@ impl<'a> Reader<'a> {
         self.values.get(name).map(|given| given.value.as_str())
     }
 
+    /// Whether this run says it: a file says it for all runs.
+    pub fn is_said(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|given| {
+            !matches!(given.origin, Origin::File(_) | Origin::Default)
+                && !matches!(given.value.as_str(), "" | "false")
+        })
+    }
+
     /// The folder of the file that gives this value, if a file outside of this folder does.
     pub fn folder_of(&self, name: &str) -> Option<&'a Path> {
         match &self.values.get(name)?.origin {

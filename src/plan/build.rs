@@ -138,7 +138,7 @@ fn without_buildkit(
         (!build.cache_to.is_empty()).then(|| "`cache-to`".to_owned()),
         (!build.cache_from.is_empty()).then(|| "`cache-from`".to_owned()),
         line.map(|line| format!("line {line} of `{}`", materials.shown)),
-        build.epoch.map(|_| "SOURCE_DATE_EPOCH".to_owned()),
+        is_dated(inputs).then(|| "SOURCE_DATE_EPOCH".to_owned()),
     ];
     if let Some(what) = wanted.into_iter().flatten().next() {
         let failure = lacks(format!("{what} needs BuildKit, which is not there"));
@@ -165,11 +165,16 @@ fn without_buildkit(
 fn no_epoch(inputs: &Inputs, shop: &Workshop, engine: &str) -> Option<Failure> {
     const FIRST: u32 = 24;
     let major = shop.engine.facts.version.split('.').next()?.parse::<u32>().ok()?;
-    (inputs.build.epoch.is_some() && major < FIRST).then(|| {
+    (is_dated(inputs) && major < FIRST).then(|| {
         lacks(format!("SOURCE_DATE_EPOCH needs Docker Engine {FIRST}, which is not there"))
             .why(engine)
-            .next(format!("use Docker Engine {FIRST} or later, or leave it out of the environment"))
+            .next(format!("use Docker Engine {FIRST} or later, or leave it out"))
     })
+}
+
+/// From the environment, or as the argument that builders know it by.
+fn is_dated(inputs: &Inputs) -> bool {
+    inputs.build.epoch.is_some() || inputs.build.args.contains_key("SOURCE_DATE_EPOCH")
 }
 
 /// Caches that nobody here speaks to, or that this store cannot write.
@@ -262,10 +267,11 @@ fn unread(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
 
 /// Secrets that no step asks for are one, too: BuildKit mounts nothing, and the step sees no file.
 fn unmounted(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
-    // BuildKit takes these itself, for sources in Git.
+    // BuildKit takes these itself, for sources in Git; a host may follow.
     const ITS_OWN: [&str; 2] = ["GIT_AUTH_TOKEN", "GIT_AUTH_HEADER"];
     let Some(mounted) = materials.dockerfile.mounted(&inputs.build.args) else { return };
-    let unknown = |id: &&String| !mounted.contains(*id) && !ITS_OWN.contains(&id.as_str());
+    let is_its_own = |id: &str| ITS_OWN.contains(&id.split('.').next().unwrap_or(id));
+    let unknown = |id: &&String| !mounted.contains(*id) && !is_its_own(id);
     for id in inputs.build.secrets.keys().filter(unknown) {
         let what = format!("secret `{id}` is mounted by no step of `{}`", materials.shown);
         let failure = Failure::new(Code::BuildFile, what);

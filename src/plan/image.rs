@@ -218,7 +218,7 @@ fn shipped(
 
 /// Inputs of a build that there is none of.
 fn idle(inputs: &Inputs, draft: &mut Draft) {
-    let names: Vec<_> = inputs.build.given().into_iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<_> = inputs.build.said.iter().map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         return;
     }

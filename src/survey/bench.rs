@@ -103,12 +103,13 @@ async fn look_over(
     Ok(())
 }
 
-/// What any platform's build would copy: which of them are built is known later, from the nodes.
+/// What the builds would copy, for each platform that may be built: the nodes tell later which are.
 fn copied(inputs: &Inputs, native: &Platform, dockerfile: &Dockerfile) -> Option<Vec<String>> {
     let target = inputs.build.target.as_deref();
     let usual = ["amd64", "arm64"].map(|architecture| Platform::new("linux", architecture, None));
     let mut all = BTreeSet::new();
-    for wanted in usual.iter().chain(&inputs.platforms).chain([native]) {
+    let all_of_them = if inputs.platforms.is_empty() { &usual[..] } else { &inputs.platforms };
+    for wanted in all_of_them {
         let wish = Wish { target, args: &inputs.build.args, native, wanted };
         all.extend(dockerfile.copied(wish)?);
     }

@@ -49,7 +49,7 @@ async fn a_time_that_the_builder_would_not_write_is_refused() {
     error[SW-BUILD-FEATURE]: nothing was written: SOURCE_DATE_EPOCH needs Docker Engine 24, which is not there
       why:  Docker Engine 20.10.24+dfsg1, at unix://@FOLDER@/docker.sock
       now:  3f2a91c serves, 3/3 ready
-      next: use Docker Engine 24 or later, or leave it out of the environment
+      next: use Docker Engine 24 or later, or leave it out
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     ");
     let before_buildkit = dated(Kind::default()).await.variable("DOCKER_BUILDKIT", "0");

@@ -133,7 +133,9 @@ impl Progress {
 
     /// The step that failed first, if one did and was not merely stopped.
     pub(super) fn failed(&self) -> Option<&Step> {
-        let failed = self.steps.values().filter(|s| !s.error.is_empty() && !is_cancelled(&s.error));
+        // Without a cache the build goes on: it is never why one failed.
+        let is_own = |step: &&Step| !step.name.starts_with(CACHE) && !is_cancelled(&step.error);
+        let failed = self.steps.values().filter(|step| !step.error.is_empty()).filter(is_own);
         failed.min_by_key(|step| step.number)
     }
 
@@ -241,8 +243,8 @@ impl Step {
             self.heard(left, masks, heard);
         }
         if matches!(state, StepState::Done(lasted) if lasted < SOON) {
-            if self.told.is_none() {
-                self.say(StepState::Begun, heard);
+            if self.told != Some(StepState::Rests) {
+                self.say(StepState::Rests, heard);
             }
             return;
         }
@@ -260,7 +262,8 @@ impl Step {
         heard.push(Heard::Step { number: self.number, name: self.name.clone(), state });
         // The build goes on without it, and nothing else will ever say why.
         if state == StepState::Failed && self.name.starts_with(CACHE) {
-            heard.push(Heard::Warning { text: self.error.clone() });
+            let text = format!("the cache is not read, and the build goes on: {}", self.error);
+            heard.push(Heard::Warning { text });
         }
     }
 

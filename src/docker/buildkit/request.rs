@@ -30,7 +30,7 @@ pub(super) fn of(order: &Order, file: &str, id: &str, session: &str) -> SolveReq
         exporter_attrs_deprecated: store.clone(),
         exporters: vec![Exporter { r#type: STORE.into(), attrs: store }],
         cache: Some(CacheOptions {
-            exports: order.cache_to.iter().map(cache).collect(),
+            exports: order.cache_to.iter().map(|to| exported(cache(to))).collect(),
             imports: order.cache_from.iter().map(cache).collect(),
             ..CacheOptions::default()
         }),
@@ -80,9 +80,44 @@ fn cache(cache: &Cache) -> CacheOptionsEntry {
     }
 }
 
+/// As ECR takes it: builders before 0.21 write an index of layers, which it refuses.
+fn exported(mut entry: CacheOptionsEntry) -> CacheOptionsEntry {
+    const FORM: [&str; 2] = ["image-manifest", "oci-mediatypes"];
+    // One without the other is an error: who says one of them decides.
+    if entry.r#type == "registry" && !FORM.iter().any(|name| entry.attrs.contains_key(*name)) {
+        entry.attrs.extend(FORM.map(|name| (name.to_owned(), "true".to_owned())));
+    }
+    entry
+}
+
 /// The same for the same folder on this machine: an engine that has its files keeps them under it.
 pub(super) fn key(context: &Path) -> String {
     let whole = std::path::absolute(context);
     let text = whole.as_deref().unwrap_or(context).to_string_lossy();
     format!("slipway:{}", hex::encode(&Sha256::digest(text.as_bytes())[..16]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn caches_are_written_as_ecr_takes_them_unless_somebody_says_how() {
+        let of = |attributes: &[(&str, &str)]| {
+            let attributes = attributes.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            let cached = Cache { kind: "registry".into(), attributes };
+            let order = Order { cache_to: vec![cached], ..Order::default() };
+            let exports = super::of(&order, "Dockerfile", "id", "session").cache.unwrap().exports;
+            exports.into_iter().flat_map(|entry| entry.attrs).collect::<BTreeMap<_, _>>()
+        };
+        let told = |all: BTreeMap<String, String>| {
+            all.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
+        };
+        let ours = "image-manifest=true,oci-mediatypes=true,ref=r";
+        assert_eq!(told(of(&[("ref", "r")])), ours);
+        let theirs = [("ref", "r"), ("oci-mediatypes", "false")];
+        assert_eq!(told(of(&theirs)), "oci-mediatypes=false,ref=r");
+    }
 }

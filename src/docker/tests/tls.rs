@@ -84,7 +84,7 @@ async fn both_sides_have_to_be_believed() {
     insta::assert_snapshot!(told(refused, &address), @r#"
     SW-BUILD-ENGINE
     the engine does not let this client in
-    it does not accept `cert.pem` of `DOCKER_CERT_PATH`, or of the context
+    it asks for a `cert.pem` that it accepts, in `DOCKER_CERT_PATH` or the context
     the connection: "connection error: received fatal alert: DecryptError"
     `DOCKER_HOST` names it
     build in a step before and give `image`: an OCI layout, or a file of `docker save`;

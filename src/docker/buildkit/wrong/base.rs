@@ -18,15 +18,21 @@ impl Ended<'_> {
         let image = image(said)?;
         let host = host(image);
         let is_frontend = said.step.is_some_and(|step| step.name.contains(FRONTEND));
-        let (what, place) =
-            if is_frontend { ("the frontend", "`# syntax=`") } else { ("base image", "FROM") };
+        let (what, place) = match is_frontend {
+            true if self.order.args.contains_key("BUILDKIT_SYNTAX") => {
+                ("the frontend", "`BUILDKIT_SYNTAX`")
+            }
+            true => ("the frontend", "`# syntax=`"),
+            false => ("base image", "FROM"),
+        };
         let words = said.words.as_str();
         let (why, next) = self.cause(words, host, place);
         let failure = Failure::new(Code::BuildBase, format!("{what} `{image}` cannot be pulled"));
         let failure = self.with_line(failure, said).why(why);
         let failure = failure.why(format!("the builder: {}", quoted(reason(words)))).next(next);
-        Some(if is_frontend {
-            failure.next("or leave out `# syntax=`: the engine has a frontend of its own")
+        // Others' frontends read what the engine's own does not.
+        Some(if is_frontend && image.contains("docker/dockerfile") {
+            failure.next(format!("or leave out {place}: the engine has a frontend of its own"))
         } else {
             failure
         })
