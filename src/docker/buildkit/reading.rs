@@ -88,6 +88,11 @@ impl Reading {
         self.asked.notify_all();
     }
 
+    /// The next file, if one is asked for now.
+    fn next_now(&self) -> Option<u32> {
+        locked(&self.queue).waiting.pop_front()
+    }
+
     /// The next file, now or when one is asked for; nothing when there will be none.
     fn next(&self) -> Option<u32> {
         let mut queue = locked(&self.queue);
@@ -126,13 +131,16 @@ impl Reading {
     pub(super) fn read(&self, answer: &Sender<Bytes>) {
         let mut piece = BytesMut::with_capacity(PIECE);
         let mut buffer = vec![0; PIECE];
-        while let Some(id) = self.next() {
-            if !self.send(id, &mut buffer, &mut piece, answer) {
+        loop {
+            // Nothing is held while this waits: whoever asked may wait for it before it asks for more.
+            let now = self.next_now();
+            if now.is_none() && !hand_over(&mut piece, answer) {
                 return;
             }
-            // Whoever asked may wait for this before it asks for more.
-            let idle = locked(&self.queue).waiting.is_empty();
-            if (idle || piece.len() >= PIECE / 2) && !hand_over(&mut piece, answer) {
+            let Some(id) = now.or_else(|| self.next()) else { return };
+            if !self.send(id, &mut buffer, &mut piece, answer)
+                || piece.len() >= PIECE / 2 && !hand_over(&mut piece, answer)
+            {
                 return;
             }
         }
@@ -223,4 +231,51 @@ fn hand_over(piece: &mut BytesMut, answer: &Sender<Bytes>) -> bool {
     }
     let full = std::mem::replace(piece, BytesMut::with_capacity(PIECE));
     answer.blocking_send(full.freeze()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Who asked waits for the last byte before it asks for more, so that a piece that is held back is never sent.
+    #[test]
+    fn a_reader_that_waits_holds_nothing_back() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in 0..8 {
+            std::fs::write(folder.path().join(name.to_string()), b"x").unwrap();
+        }
+        for round in 0..2_000 {
+            let tree = Tree::open(folder.path()).unwrap();
+            let reading = Arc::new(Reading::new(tree, Arc::default()));
+            let (answer, mut pieces) = tokio::sync::mpsc::channel(64);
+            reading.walk(&Pick::default(), &answer);
+            let told = pieces.blocking_recv().unwrap();
+            (0..8).for_each(|id| reading.ask(id));
+            let (said, is_said) = std::sync::mpsc::channel();
+            for _ in 0..READERS {
+                let (reading, answer) = (Arc::clone(&reading), answer.clone());
+                std::thread::spawn(move || reading.read(&answer));
+            }
+            std::thread::spawn(move || {
+                // Of each file a packet with its byte, and one that ends it.
+                let length = |id: u32| {
+                    let mut both = BytesMut::new();
+                    packet::data(&mut both, id, b"x");
+                    packet::data(&mut both, id, b"");
+                    both.len()
+                };
+                let whole: usize = (0..8).map(length).sum();
+                let mut come = 0;
+                while come < whole {
+                    come += pieces.blocking_recv().map_or(whole, |piece| piece.len());
+                }
+                let _ = said.send(come - whole);
+            });
+            let more = is_said.recv_timeout(Duration::from_secs(20));
+            assert_eq!(more, Ok(0), "round {round}, {} bytes told", told.len());
+            reading.close();
+        }
+    }
 }
