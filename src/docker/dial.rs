@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
@@ -14,6 +15,9 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+/// A connection that failed ends at once.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Where the engine listens.
 #[derive(Clone)]
@@ -80,11 +84,21 @@ impl Place {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;
-        tokio::spawn(connection.with_upgrades());
+        let connection = tokio::spawn(connection.with_upgrades());
         request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
         *request.uri_mut() = path.map_err(io::Error::other)?;
-        sender.send_request(request).await.map_err(io::Error::other)
+        let answered = sender.send_request(request).await;
+        drop(sender);
+        match answered {
+            Ok(response) => Ok(response),
+            // An engine that hangs up before it is asked, as one does that does not know us, says why to the
+            // connection; the request only knows that there was none.
+            Err(error) => match tokio::time::timeout(FAREWELL, connection).await {
+                Ok(Ok(Err(cause))) => Err(io::Error::other(cause)),
+                _ => Err(io::Error::other(error)),
+            },
+        }
     }
 
     /// Asks the engine for the connection itself, to speak HTTP/2 over it.

@@ -156,6 +156,9 @@ impl Unfit {
 
 /// TLS that one of both sides does not agree to, with the file that it hangs on.
 fn untrusting(words: &str) -> Option<Failure> {
+    // What comes before says only what the connection was at, which is chance.
+    let begins = ["invalid peer certificate", "received fatal alert"];
+    let words = begins.iter().find_map(|begin| words.find(begin).map(|at| &words[at..]))?;
     let has = |any: &[&str]| any.iter().any(|part| words.contains(part));
     let (what, why) = if has(&["UnknownIssuer", "BadSignature"]) {
         (

@@ -85,7 +85,7 @@ async fn both_sides_have_to_be_believed() {
     SW-BUILD-ENGINE
     the engine does not let this client in
     it asks for a `cert.pem` that it accepts, in `DOCKER_CERT_PATH` or the context
-    the connection: "connection error: received fatal alert: DecryptError"
+    the connection: "received fatal alert: DecryptError"
     `DOCKER_HOST` names it
     build in a step before and give `image`: an OCI layout, or a file of `docker save`;
     or name a remote engine: DOCKER_HOST=tcp://HOST:2376 with DOCKER_TLS_VERIFY=1;
