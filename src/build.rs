@@ -3,7 +3,7 @@
 
 mod fold;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use self::fold::Fold;
@@ -129,9 +129,7 @@ fn is_what_was_asked_for(
 
 /// What the images themselves would tell everybody who may pull them: refused by `forbid-secrets`.
 fn leaks(inputs: &Inputs, images: &[EngineImage], report: &Reporter) -> Result<(), Failure> {
-    // Those of several platforms say most things twice.
-    let all: BTreeSet<_> = images.iter().flat_map(plan::leaks::in_engine).collect();
-    match plan::leaks::in_image(&all.into_iter().collect::<Vec<_>>()) {
+    match plan::leaks::in_image(images.iter().flat_map(plan::leaks::in_engine)) {
         Some(failure) if inputs.build.forbid_secrets => return Err(failure),
         Some(failure) => report.warn(failure),
         None => {}

@@ -4,6 +4,8 @@
 //! It never sends plaintext off loopback and never carries a login to another host. Leans on
 //! reqwest; when to try again is said in [`retry`].
 
+#[cfg(test)]
+pub(crate) mod authority;
 pub mod retry;
 
 use std::path::{Path, PathBuf};

@@ -80,14 +80,24 @@ impl Place {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
+        *request.uri_mut() = path.map_err(io::Error::other)?;
+        self.ask(request).await
+    }
+
+    /// One request over a connection of its own.
+    async fn ask<B>(&self, request: Request<B>) -> io::Result<Response<Incoming>>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let wire = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
             .await
             .map_err(io::Error::other)?;
         let connection = tokio::spawn(connection.with_upgrades());
-        request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
-        *request.uri_mut() = path.map_err(io::Error::other)?;
         let answered = sender.send_request(request).await;
         drop(sender);
         match answered {
@@ -110,11 +120,6 @@ impl Place {
         path: &str,
         headers: &[(&str, &str)],
     ) -> io::Result<TokioIo<Upgraded>> {
-        let wire = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
-            .await
-            .map_err(io::Error::other)?;
-        tokio::spawn(connection.with_upgrades());
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
@@ -126,7 +131,7 @@ impl Place {
             request = request.header(name, HeaderValue::from_str(value).map_err(io::Error::other)?);
         }
         let request = request.body(Empty::<bytes::Bytes>::new()).map_err(io::Error::other)?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let response = self.ask(request).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(io::Error::other(format!("{path} answered {}", response.status())));
         }

@@ -25,7 +25,7 @@ pub(super) fn image(inputs: &Inputs, source: &Source, draft: &mut Draft) {
         Source::Ecr(original) => of_configs(&original.held.configs),
         Source::Engine(given) => in_engine(&given.image),
     };
-    in_image(&found).into_iter().for_each(|failure| tell(inputs, failure, draft));
+    in_image(found).into_iter().for_each(|failure| tell(inputs, failure, draft));
 }
 
 /// The same of one that an engine has.
@@ -35,17 +35,17 @@ pub fn in_engine(image: &EngineImage) -> Vec<Leak> {
     recipe::leaks_in_config(&image.env, &history, &image.labels)
 }
 
-/// Images of several platforms say most things twice.
 fn of_configs(configs: &[Configured]) -> Vec<Leak> {
     let each =
         configs.iter().map(|one| recipe::leaks_in_config(&one.env, &one.history, &one.labels));
-    each.flatten().collect::<BTreeSet<_>>().into_iter().collect()
+    each.flatten().collect()
 }
 
-/// The failure of an image that holds any.
+/// The failure of an image that holds any. Those of several platforms say most things twice.
 #[must_use]
-pub fn in_image(leaks: &[Leak]) -> Option<Failure> {
-    let mut failure = (!leaks.is_empty()).then(|| recipe::refusal(leaks))?;
+pub fn in_image(leaks: impl IntoIterator<Item = Leak>) -> Option<Failure> {
+    let leaks: Vec<_> = leaks.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut failure = (!leaks.is_empty()).then(|| recipe::refusal(&leaks))?;
     failure.what = "a secret is in the image, for all who may pull it".into();
     failure.next =
         vec!["give steps what they need by `build-secrets`, and pods by a Secret".into()];

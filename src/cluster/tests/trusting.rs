@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
@@ -13,19 +12,12 @@ use super::{access, tokens, told};
 use crate::cluster::live::tests::deployment;
 use crate::cluster::{Access, Cluster};
 use crate::error::Failure;
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
+use crate::http::authority::{Authority, authority, certified};
 
 /// A server with a certificate of `authority` for `name`.
-async fn server(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Server {
+async fn server(authority: &Authority, name: &str) -> Server {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new([name.to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
+    let (certificate, key) = certified(authority, name);
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(

@@ -3,35 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Engine, Server, Whereabouts, at, known, told};
+use crate::http::authority::{Authority, authority, certified};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A certificate of this authority for this machine, and its key.
-fn certified(by: &Authority) -> (rcgen::Certificate, KeyPair) {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    (params.signed_by(&key, by).unwrap(), key)
-}
+const HERE: &str = "127.0.0.1";
 
 /// An engine that lets in whom this authority vouches for.
 async fn engine(authority: &Authority) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
-    let (certificate, key) = certified(authority);
+    let (certificate, key) = certified(authority, HERE);
     let config = rustls::ServerConfig::builder()
         .with_client_cert_verifier(WebPkiClientVerifier::builder(roots.into()).build().unwrap())
         .with_single_cert(
@@ -65,7 +52,7 @@ async fn engine(authority: &Authority) -> String {
 
 /// As Docker's clients find it: an authority to trust, and who we are by another.
 fn with(folder: &Path, address: &str, trusts: &Authority, is_of: &Authority) -> Whereabouts {
-    let (certificate, key) = certified(is_of);
+    let (certificate, key) = certified(is_of, HERE);
     let files = [("ca", trusts.pem()), ("cert", certificate.pem()), ("key", key.serialize_pem())];
     for (name, pem) in files {
         std::fs::write(folder.join(format!("{name}.pem")), pem).unwrap();
