@@ -74,7 +74,7 @@ async fn a_plan_builds_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_fails_is_told_with_what_it_wrote() {
-    let step = r#"RUN ["/bin/busybox", "sh", "-c", "echo compiling; echo 'error: no such module' >&2; exit 1"]"#;
+    let step = r#"RUN ["/bin/busybox", "sh", "-c", "echo compiling >&2; echo 'error: no such module' >&2; exit 1"]"#;
     let scene = Scene::serving().await.engine().await.builds_with(step);
     let told = scene.run("ship").await;
     insta::assert_snapshot!(scene.talk(&told), @r#"
@@ -96,11 +96,11 @@ async fn a_step_that_fails_is_told_with_what_it_wrote() {
     | #3 [internal] load build context
     | #4 [1/4] COPY busybox /bin/busybox
     | #5 [2/4] RUN ["/bin/busybox", "mkdir", "-p", "/www"]
-    | #6 [3/4] RUN ["/bin/busybox", "sh", "-c", "echo compiling; echo 'error: no such module' >&2; exit 1"]  failed
+    | #6 [3/4] RUN ["/bin/busybox", "sh", "-c", "echo compiling >&2; echo 'error: no such module' >&2; exit 1"]  failed
     | #6 compiling
     | #6 error: no such module
     error[SW-BUILD-STEP]: nothing was deployed: step 3/4 of `Dockerfile` exits with code 1
-      why:  `Dockerfile` line 4: "RUN ["/bin/busybox", "sh", "-c", "echo compiling; echo 'error: no such module' >&2; exit 1"]"
+      why:  `Dockerfile` line 4: "RUN ["/bin/busybox", "sh", "-c", "echo compiling >&2; echo 'error: no such module' >&2; exit 1"]"
             its last 2 lines:
             "compiling"
             "error: no such module"
@@ -109,7 +109,7 @@ async fn a_step_that_fails_is_told_with_what_it_wrote() {
     "#);
     insta::assert_snapshot!(scene.ends(&told), @r#"
     error[SW-BUILD-STEP]: nothing was deployed: step 3/4 of `Dockerfile` exits with code 1
-      why:  `Dockerfile` line 4: "RUN ["/bin/busybox", "sh", "-c", "echo compiling; echo 'error: no such module' >&2; exit 1"]"
+      why:  `Dockerfile` line 4: "RUN ["/bin/busybox", "sh", "-c", "echo compiling >&2; echo 'error: no such module' >&2; exit 1"]"
             its last 2 lines:
             "compiling"
             "error: no such module"

@@ -45,8 +45,8 @@ pub(crate) fn behaviour(
             ends(&lines.iter().map(|line| (1, line.as_str())).collect::<Vec<_>>(), 0)
         }
         ["sh", "-c", ..] => match text.strip_prefix("/bin/busybox sh -c ")? {
-            "echo compiling; echo 'error: no such module' >&2; exit 1" => {
-                ends(&[(1, "compiling"), (2, "error: no such module")], 1)
+            "echo compiling >&2; echo 'error: no such module' >&2; exit 1" => {
+                ends(&[(2, "compiling"), (2, "error: no such module")], 1)
             }
             "echo one &&     echo two &&     exit 3" => ends(&[(1, "one"), (1, "two")], 3),
             "seq 1 300; exit 1" => {

@@ -149,9 +149,9 @@ async fn a_second_build_is_the_same_image() {
 async fn a_failed_step_says_how_it_ended() {
     let scene = scene(Kind::default()).await;
     let file = "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \
-                \"echo compiling; echo 'error: no such module' >&2; exit 1\"]\n";
+                \"echo compiling >&2; echo 'error: no such module' >&2; exit 1\"]\n";
     let lines = scene.build("t=web", file).await;
-    let said = "The command '/bin/busybox sh -c echo compiling; echo 'error: no such module' >&2; exit 1' \
+    let said = "The command '/bin/busybox sh -c echo compiling >&2; echo 'error: no such module' >&2; exit 1' \
                 returned a non-zero code: 1";
     assert_eq!(lines.last().unwrap()["errorDetail"], json!({ "code": 1, "message": said }));
     assert_eq!(scene.engine.builds()[0].ended, Some(Ended::Failed(said.into())));
