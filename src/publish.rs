@@ -154,15 +154,17 @@ impl Ear<'_> {
 }
 
 fn described(pushed: &Pushed) -> String {
-    let layers = |n: usize| if n == 1 { "1 layer".to_owned() } else { format!("{n} layers") };
-    let digest = pushed.digest.short();
-    match (pushed.new, pushed.reused) {
-        (0, reused) => format!("{digest}, {} reused", layers(reused)),
-        (new, 0) => format!("{digest}, {} new ({})", layers(new), figures::size(pushed.new_bytes)),
-        (new, reused) => format!(
-            "{digest}, {} new ({}), {reused} reused",
-            layers(new),
-            figures::size(pushed.new_bytes)
-        ),
+    let Pushed { digest, new, new_bytes, reused } = pushed;
+    format!("{}, {}", digest.short(), layers(*new, Some(*new_bytes), *reused))
+}
+
+/// `2 layers new (61 MB), 5 reused`; without bytes where nobody counted them.
+fn layers(new: usize, bytes: Option<u64>, reused: usize) -> String {
+    let count = |n: usize| if n == 1 { "1 layer".to_owned() } else { format!("{n} layers") };
+    let bytes = bytes.map(|bytes| format!(" ({})", figures::size(bytes))).unwrap_or_default();
+    match (new, reused) {
+        (0, reused) => format!("{} reused", count(reused)),
+        (new, 0) => format!("{} new{bytes}", count(new)),
+        (new, reused) => format!("{} new{bytes}, {reused} reused", count(new)),
     }
 }

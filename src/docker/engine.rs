@@ -49,6 +49,8 @@ pub struct Facts {
     pub store: Store,
     /// What it builds with.
     pub builder: Builder,
+    /// The Go whose gzip it pushes with; nothing for Podman, which has its own.
+    pub go: Option<(u32, u32)>,
     /// What it runs without emulation.
     pub native: Platform,
 }
@@ -187,6 +189,8 @@ struct Version {
     version: String,
     api_version: String,
     #[serde(default)]
+    go_version: String,
+    #[serde(default)]
     os: String,
     #[serde(default)]
     arch: String,
@@ -233,6 +237,7 @@ async fn facts(place: &Place) -> Result<Facts, Unfit> {
         api,
         store: if is_containerd { Store::Containerd } else { Store::Classic },
         builder: builder_of(builder, api, is_podman),
+        go: go_of(&version.go_version).filter(|_| !is_podman),
         native: Platform::new(&version.os, &version.arch, None),
     })
 }
@@ -245,6 +250,13 @@ fn builder_of(offered: Option<&str>, api: (u32, u32), is_podman: bool) -> Builde
         _ if ((1, 39)..(1, 42)).contains(&api) => Builder::BuildKit,
         _ => Builder::Classic,
     }
+}
+
+/// `go1.27.1`, `go1.28rc1`.
+fn go_of(said: &str) -> Option<(u32, u32)> {
+    let (major, rest) = said.strip_prefix("go")?.split_once('.')?;
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..end].parse().ok()?))
 }
 
 async fn read<T: serde::de::DeserializeOwned>(place: &Place, path: &str) -> Result<T, Unfit> {

@@ -18,7 +18,7 @@ pub use engine::{Builder, Engine, Facts, Store};
 pub use images::{EngineImage, Made};
 pub use order::{Built, Cache, Heard, Listener, Login, Order, StepState};
 pub use place::Whereabouts;
-pub use push::Pushing;
+pub use push::{ByEngine, Pushing};
 
 #[cfg(test)]
 mod building;

@@ -1,21 +1,36 @@
-//! The engine's own push, for a store that keeps layers as a registry has them: with a login in memory, and with
-//! what goes wrong told by the codes of a push of our own.
+//! The engine's own push, where it is the shorter way: with a login in memory, and with what goes wrong told by the
+//! codes of a push of our own.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::query_parameters::PushImageOptions;
+use bollard::query_parameters::{ListImagesOptions, PushImageOptions};
 use futures_util::StreamExt as _;
 use secrecy::ExposeSecret as _;
 
-use super::engine::Engine;
+use super::engine::{Engine, Store};
 use super::images::split;
 use super::order::Login;
 use crate::error::{Code, Failure, quoted};
 use crate::http::causes;
 use crate::http::retry::Patience;
 use crate::names::Digest;
+
+/// The first Go whose gzip is nearly as fast as ours: 96 MB/s a core where it was 32, and ours is 139.
+const FAST: (u32, u32) = (1, 27);
+
+/// An image that the engine pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByEngine {
+    /// What the registry has it under.
+    pub digest: Digest,
+    /// What the engine sent of it: layers, on the classic store.
+    pub new: usize,
+    /// What was there, or in another repository beside it.
+    pub reused: usize,
+}
 
 /// What a push does while it lasts. The engine's words are foreign text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +75,26 @@ impl Said {
 }
 
 impl Engine {
+    /// Whether its own push is the shorter way into this repository, which is said with its host. Else its tar is:
+    /// an engine writes down and presses all of an image, on old Go slowly, unless it remembers what it pushed.
+    pub async fn pushes_best(&self, id: &Digest, repository: &str) -> bool {
+        match (self.facts.store, self.facts.go) {
+            (Store::Containerd, _) => true,
+            (Store::Classic, Some(go)) => go >= FAST || self.was_here(id, repository).await,
+            (Store::Classic, None) => false,
+        }
+    }
+
+    /// Whether it has an earlier image of this repository: what it pushed or pulled it sends no second time. It is
+    /// no trouble where it does not say.
+    async fn was_here(&self, id: &Digest, repository: &str) -> bool {
+        let filters = HashMap::from([("reference".to_owned(), vec![repository.to_owned()])]);
+        let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
+        let Ok(api) = self.api() else { return false };
+        let listed = api.list_images(Some(options)).await.unwrap_or_default();
+        listed.iter().any(|other| other.id != id.as_str())
+    }
+
     /// Pushes what is called `HOST/REPOSITORY:TAG`, and yields the digest that the registry has it under.
     ///
     /// Dropping the future ends it in the engine too.
@@ -72,11 +107,11 @@ impl Engine {
         login: &Login,
         patience: Patience,
         hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
-    ) -> Result<Digest, Failure> {
+    ) -> Result<ByEngine, Failure> {
         let mut attempts = patience.begin();
         loop {
             let error = match self.push_once(name, login, hear).await? {
-                Ok(digest) => return Ok(digest),
+                Ok(pushed) => return Ok(pushed),
                 Err(error) => error,
             };
             let (said, words) = heard(&error);
@@ -93,13 +128,13 @@ impl Engine {
         name: &str,
         login: &Login,
         hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
-    ) -> Result<Result<Digest, Error>, Failure> {
+    ) -> Result<Result<ByEngine, Error>, Failure> {
         let (repository, tag) = split(name);
         let options = PushImageOptions { tag: Some(tag.into()), ..PushImageOptions::default() };
         let api = self.api()?;
         let mut lines =
             std::pin::pin!(api.push_image(repository, Some(options), Some(credentials(login))));
-        let mut digest = None;
+        let (mut digest, mut new, mut reused) = (None, 0, 0);
         while let Some(line) = lines.next().await {
             let line = match line {
                 Ok(line) => line,
@@ -108,10 +143,13 @@ impl Engine {
             if let Some(bytes) = line.progress_detail.and_then(|detail| detail.current) {
                 hear(Pushing::Sent { bytes: u64::try_from(bytes).unwrap_or_default() });
             }
-            digest = line.status.as_deref().and_then(digest_in).or(digest);
+            let status = line.status.unwrap_or_default();
+            new += usize::from(status == "Pushed");
+            reused += usize::from(is_there(&status));
+            digest = digest_in(&status).or(digest);
         }
         match digest {
-            Some(digest) => Ok(Ok(digest)),
+            Some(digest) => Ok(Ok(ByEngine { digest, new, reused })),
             None => Ok(Err(Error::DockerStreamError {
                 error: "the engine ended the push without a digest".into(),
             })),
@@ -126,6 +164,11 @@ pub(super) fn credentials(login: &Login) -> DockerCredentials {
         serveraddress: Some(login.host.clone()),
         ..DockerCredentials::default()
     }
+}
+
+/// A layer that was not sent.
+fn is_there(status: &str) -> bool {
+    status == "Layer already exists" || status.starts_with("Mounted from ")
 }
 
 /// `v1: digest: sha256:… size: 946`: the last line, which all engines have.

@@ -1,11 +1,11 @@
-//! Out of the engine into ECR: by the engine's own push where its store has an image as a registry has it, else
-//! read as it comes and sent by us.
+//! Out of the engine into ECR: by the engine's own push where that is the shorter way, else read as it comes and
+//! sent by us.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::docker::{self, Engine, EngineImage, Pushing, Store};
+use crate::docker::{self, ByEngine, Engine, EngineImage, Pushing, Store};
 use crate::error::{Code, Failure};
 use crate::http::retry::Patience;
 use crate::image::{Entry, Image, Saved, joined};
@@ -17,7 +17,7 @@ use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::Remotes;
 use crate::survey::platforms::list;
 
-use super::{Ear, described, no_registry};
+use super::{Ear, described, layers, no_registry};
 
 /// Puts the engine's images under the plan's tag: one, or one for each platform and an index of them.
 ///
@@ -39,14 +39,9 @@ pub async fn out_of_engine(
         return Err(taken(&short_tag(&plan.tag, commit), &there.digest));
     }
     let out = Out { engine, registry, remotes, ear: Ear { report, begun }, tag: &plan.tag };
-    let (digest, text) = match (images, engine.facts.store) {
-        ([one], Store::Containerd) => out.by_engine(one).await?,
-        ([one], Store::Classic) => {
-            let pushed = out.streamed(one).await?;
-            let text = described(&pushed);
-            (pushed.digest, text)
-        }
-        (several, _) => out.as_index(several, commit).await?,
+    let (digest, text) = match images {
+        [one] => out.one(one).await?,
+        several => out.as_index(several, commit).await?,
     };
     report.say(Event::StepDone { step: Step::Push, took: begun.elapsed(), text });
     registry.held(&Reference::Digest(digest.clone())).await?.ok_or_else(|| {
@@ -55,6 +50,11 @@ pub async fn out_of_engine(
             .why(format!("{} was pushed, and is not there", digest.short()))
             .next("run it again")
     })
+}
+
+fn told(pushed: Pushed) -> (Digest, String) {
+    let text = described(&pushed);
+    (pushed.digest, text)
 }
 
 /// Another run was faster: what it put there is not taken away.
@@ -73,10 +73,41 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    /// The engine's own push, under a name that it can reach the registry by.
-    async fn by_engine(&self, image: &EngineImage) -> Result<(Digest, String), Failure> {
+    /// By the shorter way; what the engine does not bring there is brought by us, if its store can be read for it.
+    async fn one(&self, image: &EngineImage) -> Result<(Digest, String), Failure> {
         let name = self.registry.name_of(self.tag);
-        self.engine.tag(&image.id, &name).await?;
+        let repository = name.rsplit_once(':').map_or(name.as_str(), |(repository, _)| repository);
+        if !self.engine.pushes_best(&image.id, repository).await {
+            return self.streamed(image).await;
+        }
+        let (is_classic, patience) = match self.engine.facts.store {
+            Store::Containerd => (false, Patience::LONG),
+            Store::Classic => (true, Patience::USUAL),
+        };
+        if is_classic
+            && let Some(pushed) = self.registry.has_saved(&self.saved(image), self.tag).await?
+        {
+            return Ok(told(pushed));
+        }
+        match self.by_engine(image, &name, patience).await {
+            // Our own client may have another way there, and knows more of what is refused.
+            Err(failure) if is_classic && failure.code != Code::ImageConflict => {
+                let done = self.streamed(image).await?;
+                self.ear.report.warn(failure.why("this run read the image and sent it itself"));
+                Ok(done)
+            }
+            done => done,
+        }
+    }
+
+    /// The engine's own push, under a name that it can reach the registry by.
+    async fn by_engine(
+        &self,
+        image: &EngineImage,
+        name: &str,
+        patience: Patience,
+    ) -> Result<(Digest, String), Failure> {
+        self.engine.tag(&image.id, name).await?;
         let login = self.remotes.aws.registry_login().await?;
         let login = docker::Login {
             host: self.registry.host(),
@@ -89,16 +120,18 @@ impl Out<'_> {
                 self.ear.working(format!("again in {}: {why}", figures::took(wait)));
             }
         };
-        let digest = self.engine.push(&name, &login, Patience::LONG, &hear).await?;
-        let text = format!("{}, by the engine", digest.short());
+        let ByEngine { digest, new, reused } =
+            self.engine.push(name, &login, patience, &hear).await?;
+        let text = format!("{}, {}, by the engine", digest.short(), layers(new, None, reused));
         Ok((digest, text))
     }
 
     /// Read as the engine hands it out, into the registry at once.
-    async fn streamed(&self, image: &EngineImage) -> Result<Pushed, Failure> {
+    async fn streamed(&self, image: &EngineImage) -> Result<(Digest, String), Failure> {
         let hear = |progress: Progress<'_>| self.ear.heard(progress);
         let saved = self.saved(image);
-        self.registry.push_saved(&saved, self.tag, &BTreeMap::new(), &hear).await
+        let pushed = self.registry.push_saved(&saved, self.tag, &BTreeMap::new(), &hear).await?;
+        Ok(told(pushed))
     }
 
     /// One for each platform by digest, then the index of them under the tag.

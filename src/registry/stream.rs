@@ -52,9 +52,8 @@ impl Registry {
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Pushed, Failure> {
         let reference = Reference::Tag(tag.clone());
-        if let Some(digest) = self.holds(&reference, &saved.config).await? {
-            let reused = saved.diff_ids.iter().collect::<BTreeSet<_>>().len();
-            return Ok(Pushed { digest, new: 0, new_bytes: 0, reused });
+        if let Some(there) = self.has_saved(saved, tag).await? {
+            return Ok(there);
         }
         let mut sending = Sending::new(&self.wire, saved, known, progress);
         let stored = sending.under(&reference).await?;
@@ -77,16 +76,17 @@ impl Registry {
         sending.by_digest().await
     }
 
-    /// The digest under a reference if it is one image with this config: then it is that image, whoever pressed it.
-    async fn holds(
-        &self,
-        reference: &Reference,
-        config: &Digest,
-    ) -> Result<Option<Digest>, Failure> {
-        let Some(there) = self.manifest(reference).await? else { return Ok(None) };
+    /// What is under the tag if it is one image with this config: then it is that image, whoever pressed it.
+    ///
+    /// # Errors
+    /// The registry does not say.
+    pub async fn has_saved(&self, saved: &Saved, tag: &Tag) -> Result<Option<Pushed>, Failure> {
+        let there = self.manifest(&Reference::Tag(tag.clone())).await?;
+        let Some(there) = there else { return Ok(None) };
         match inspect(&there.media_type, &there.bytes) {
-            Ok(Inspected::Image { config: its, .. }) if its.digest == *config => {
-                Ok(Some(there.digest))
+            Ok(Inspected::Image { config, .. }) if config.digest == saved.config => {
+                let reused = saved.diff_ids.iter().collect::<BTreeSet<_>>().len();
+                Ok(Some(Pushed { digest: there.digest, new: 0, new_bytes: 0, reused }))
             }
             _ => Ok(None),
         }

@@ -29,7 +29,7 @@ async fn a_commit_is_built_shipped_and_then_unchanged() {
     | #6 [3/3] COPY page /www/index.html
     | #7 exporting to image
     build    @s  linux/amd64, @ B
-    push     @s  @NEW@, 3 layers new (@ B)
+    push     @s  @NEW@, 3 layers new, by the engine
     clear    @s  unchanged since the plan, dry run accepted
     deploy   @s  generation @ -> @
     watch

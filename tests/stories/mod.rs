@@ -13,6 +13,7 @@ mod index;
 mod inputs;
 mod leaves;
 mod output;
+mod outward;
 mod plan;
 mod platform;
 mod races;

@@ -16,6 +16,14 @@ impl Kind {
         }
     }
 
+    /// What it was built with.
+    fn go(self) -> &'static str {
+        match self.version {
+            Version::V20 => "go1.19.8",
+            Version::V28 => "go1.27.1",
+        }
+    }
+
     /// The oldest and the newest minor version of the API.
     fn api(self) -> (u32, u32) {
         match self.version {
@@ -77,7 +85,7 @@ pub(super) fn version(kind: Kind) -> Value {
         "Platform": { "Name": "" },
         "Components": [{ "Name": "Engine", "Version": kind.number(), "Details": details }],
         "Version": kind.number(), "ApiVersion": api, "MinAPIVersion": least,
-        "GitCommit": "sandbox", "GoVersion": "none", "Os": os, "Arch": arch, "KernelVersion": "sandbox",
+        "GitCommit": "sandbox", "GoVersion": kind.go(), "Os": os, "Arch": arch, "KernelVersion": "sandbox",
     })
 }
 

@@ -35,7 +35,16 @@ fn descriptor(image: &Stored) -> Value {
     descriptor
 }
 
-pub(super) fn list(state: &State) -> Value {
+/// Those of a repository, where one is asked for.
+pub(super) fn list(state: &State, given: &Fields) -> Value {
+    let filters: Value =
+        given.get("filters").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let reference = filters["reference"][0].as_str();
+    let is_of = |image: &&Stored| {
+        reference.is_none_or(|wanted| {
+            image.names.iter().any(|name| name.rsplit_once(':').is_some_and(|(of, _)| of == wanted))
+        })
+    };
     let shelf = hold(&state.shelf);
     let one = |image: &Stored| {
         let config = image.platforms.first().map(|one| one.configuration()).unwrap_or_default();
@@ -49,7 +58,7 @@ pub(super) fn list(state: &State) -> Value {
         }
         told
     };
-    shelf.images.iter().map(one).collect()
+    shelf.images.iter().filter(is_of).map(one).collect()
 }
 
 pub(super) fn inspected(state: &State, name: &str) -> Answer {

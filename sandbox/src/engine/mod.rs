@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::{TcpListener, UnixListener};
@@ -154,6 +155,8 @@ pub(crate) struct State {
     pub(crate) kind: Kind,
     /// The registry that ECR's names lead to, as `127.0.0.1:PORT`.
     registry: String,
+    /// Whether no registry is reached from where the engine is.
+    is_cut_off: AtomicBool,
     shelf: Mutex<Shelf>,
     builds: Mutex<Vec<Build>>,
     sessions: Mutex<BTreeMap<String, Session>>,
@@ -177,6 +180,7 @@ impl Engine {
         let state = Arc::new(State {
             kind,
             registry: registry.trim_start_matches("http://").to_owned(),
+            is_cut_off: AtomicBool::new(false),
             shelf: Mutex::default(),
             builds: Mutex::default(),
             sessions: Mutex::default(),
@@ -245,6 +249,11 @@ impl Engine {
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
         hold(&self.state.asked).clone()
+    }
+
+    /// From now on it reaches no registry, as one behind a proxy that nobody told it of.
+    pub fn cut_off(&self) {
+        self.state.is_cut_off.store(true, Ordering::SeqCst);
     }
 
     /// Goes away as an engine does that is stopped: connections end, nobody listens any more.

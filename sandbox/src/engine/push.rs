@@ -1,6 +1,7 @@
 //! The engine's own push, really made over HTTP to the sandbox's registry, and what is said on the way.
 
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -70,24 +71,29 @@ async fn pushed(
 ) -> Result<(String, usize), String> {
     let (host, path) = repository.split_once('/').unwrap_or_default();
     let is_ours = host == state.registry || host.contains(".dkr.ecr.");
-    if !is_ours {
-        return Err(format!(
-            "failed to do request: Head \"https://{host}/v2/{path}/blobs/{}\": dial tcp: lookup {host}: no such host",
-            image.platforms.first().map(|one| digest(&one.config)).unwrap_or_default()
-        ));
+    if !is_ours || state.is_cut_off.load(Ordering::SeqCst) {
+        let config = image.platforms.first().map(|one| digest(&one.config)).unwrap_or_default();
+        let asked = match state.kind.store {
+            Store::Classic => format!("Get \"https://{host}/v2/\""),
+            Store::Containerd => {
+                format!("failed to do request: Head \"https://{host}/v2/{path}/blobs/{config}\"")
+            }
+        };
+        return Err(format!("{asked}: dial tcp: lookup {host}: no such host"));
     }
     let address = state.registry.clone();
     let (host, repository) = (host.to_owned(), path.to_owned());
     let registry = Registry { address, host, repository, login: basic(login) };
     for one in &image.platforms {
-        for blob in one.blobs.iter().chain([&one.config]) {
+        for blob in &one.blobs {
             let digest = digest(blob);
-            let id = digest.trim_start_matches("sha256:").get(..12).unwrap_or_default();
-            said.push(json!({ "status": "Preparing", "progressDetail": {}, "id": id }));
             let was_there = registry.blob(&digest, blob, state.kind).await?;
             let status = if was_there { "Layer already exists" } else { "Pushed" };
+            let id = digest.trim_start_matches("sha256:").get(..12).unwrap_or_default();
             said.push(json!({ "status": status, "progressDetail": {}, "id": id }));
         }
+        // Engines do not speak of it.
+        registry.blob(&digest(&one.config), &one.config, state.kind).await?;
         let is_listed = image.list.is_some();
         let at = if is_listed { digest(&one.manifest) } else { tag.to_owned() };
         registry.manifest(&at, MANIFEST, &one.manifest).await?;

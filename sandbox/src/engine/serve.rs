@@ -65,7 +65,7 @@ async fn routed(
         ("GET" | "HEAD", "/_ping") => about::ping(&method),
         ("GET", "/version") => json_answer(200, &about::version(state.kind)),
         ("GET", "/info") => json_answer(200, &about::info(state)),
-        ("GET", "/images/json") => json_answer(200, &images::list(state)),
+        ("GET", "/images/json") => json_answer(200, &images::list(state, &fields(&query))),
         ("GET", "/images/get") => save::answered(state, &names(&query)),
         ("POST", "/build") => classic::answered(state, request, &query).await?,
         ("POST", "/grpc" | "/session") => given(state, &path, request),

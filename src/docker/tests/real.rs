@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::at;
-use crate::docker::{Engine, Heard, Login, Order, StepState, Store, classic};
+use crate::docker::{ByEngine, Engine, Heard, Login, Order, StepState, Store, classic};
 
 async fn engine() -> Engine {
     let host = std::env::var("DOCKER_HOST").unwrap();
@@ -107,9 +107,11 @@ async fn the_engine_pushes_and_says_what_stands_in_the_way() {
         let (engine, login) = (&engine, &login);
         async move { engine.push(&name, login, super::talk::QUICK, &|_| {}).await }
     };
-    let digest = push(name.clone()).await.unwrap();
-    assert_eq!(push(name.clone()).await.unwrap(), digest);
-    let named = engine.inspect(&format!("{host}/real/web@{digest}")).await.unwrap().unwrap();
+    let first = push(name.clone()).await.unwrap();
+    assert_eq!((first.new, first.reused), (1, 0));
+    assert_eq!(push(name.clone()).await.unwrap(), ByEngine { new: 0, reused: 1, ..first.clone() });
+    let named =
+        engine.inspect(&format!("{host}/real/web@{}", first.digest)).await.unwrap().unwrap();
     assert_eq!(named.id, id);
     let closed = "127.0.0.1:9/real/web:v1";
     engine.tag(&id, closed).await.unwrap();

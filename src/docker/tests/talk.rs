@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use secrecy::SecretString;
 
 use super::{Asked, Reply, Server, engine, known, told};
-use crate::docker::{Engine, Login, Pushing};
+use crate::docker::{ByEngine, Engine, Login, Pushing};
 use crate::error::{Code, Failure};
 use crate::http::retry::Patience;
 use crate::names::Digest;
@@ -123,6 +123,54 @@ async fn a_name_is_given_and_taken_but_never_the_last_one() {
     assert_eq!(server.count("DELETE"), 1);
 }
 
+#[tokio::test]
+async fn an_engine_pushes_by_itself_where_that_is_the_shorter_way() {
+    const HERE: &str = "h.example/shop/web";
+    let classic = |made: &str| {
+        format!(r#"{{"Version":"28.0.4","ApiVersion":"1.48",{made}"Os":"linux","Arch":"amd64"}}"#)
+    };
+    let podman = r#""GoVersion":"go1.27.1","Components":[{"Name":"Podman Engine"}],"#;
+    let own = Digest::of(b"image").to_string();
+    let listed = |id: &str| {
+        format!(
+            r#"[{{"Id":"{id}","ParentId":"","RepoTags":["{HERE}:x"],"RepoDigests":[],"Created":1,"Size":1,"SharedSize":-1,"Labels":{{}},"Containers":0}}]"#
+        )
+    };
+    let (none, itself, earlier) = ("[]".to_owned(), listed(&own), listed("sha256:00"));
+    for (made, images, best) in [
+        (r#""GoVersion":"go1.27.1","#, &none, true),
+        (r#""GoVersion":"go1.28rc1","#, &none, true),
+        (r#""GoVersion":"go2.0","#, &none, true),
+        (r#""GoVersion":"go1.26.8","#, &none, false),
+        // What is to be pushed is no sign of a push before.
+        (r#""GoVersion":"go1.26.8","#, &itself, false),
+        (r#""GoVersion":"go1.26.8","#, &earlier, true),
+        (r#""GoVersion":"go1.26.8","#, &"no list".to_owned(), false),
+        (r#""GoVersion":"devel","#, &earlier, false),
+        ("", &none, false),
+        (podman, &earlier, false),
+    ] {
+        let (version, images) = (classic(made), images.clone());
+        let server = Server::start(move |asked| match asked.line.split('?').next() {
+            Some("GET /_ping") => Reply::json(200, "OK"),
+            Some("GET /version") => Reply::json(200, &version),
+            Some("GET /info") => Reply::json(200, r#"{"DriverStatus":null}"#),
+            Some("GET /images/json") => {
+                let filter = "filters=%7B%22reference%22%3A%5B%22h.example%2Fshop%2Fweb%22%5D%7D";
+                assert!(asked.line.contains(filter), "{}", asked.line);
+                Reply::json(200, &images)
+            }
+            _ => Reply::json(200, &inspected("amd64")),
+        })
+        .await;
+        let engine = engine(&server).await;
+        assert_eq!(engine.pushes_best(&Digest::of(b"image"), HERE).await, best, "{made} {best}");
+    }
+    let (server, engine) = answering(|_| Reply::json(404, "{}")).await;
+    assert!(engine.pushes_best(&Digest::of(b"image"), HERE).await, "the containerd store");
+    assert_eq!(server.count("GET /images/json"), 0);
+}
+
 fn login() -> Login {
     let password = SecretString::from("~~~???>>>");
     Login { host: NAME.split('/').next().unwrap().into(), user: "AWS".into(), password }
@@ -130,7 +178,7 @@ fn login() -> Login {
 
 async fn pushed(
     reply: impl Fn(usize) -> Reply + Send + Sync + 'static,
-) -> (Server, Result<Digest, Failure>, usize) {
+) -> (Server, Result<ByEngine, Failure>, usize) {
     let count = std::sync::atomic::AtomicUsize::new(0);
     let (server, engine) =
         answering(move |_| reply(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst))).await;
@@ -152,11 +200,14 @@ async fn the_engine_pushes_with_a_login_in_memory_and_says_the_digest() {
     let (server, pushed, _) = pushed(move |_| {
         Reply::lines(&[
             r#"{"status":"Pushing","progressDetail":{"current":5,"total":9},"id":"x"}"#,
+            r#"{"status":"Pushed","progressDetail":{},"id":"x"}"#,
+            r#"{"status":"Layer already exists","progressDetail":{},"id":"y"}"#,
+            r#"{"status":"Mounted from shop/base","progressDetail":{},"id":"z"}"#,
             &last,
         ])
     })
     .await;
-    assert_eq!(pushed.unwrap(), digest);
+    assert_eq!(pushed.unwrap(), ByEngine { digest, new: 1, reused: 2 });
     let asked = server.asked.lock().unwrap().last().unwrap().clone();
     let host = NAME.split('/').next().unwrap();
     assert!(
@@ -249,7 +300,7 @@ async fn what_passes_is_tried_again_and_told_when_it_does_not() {
         let last = format!(r#"{{"status":"v1: digest: {digest} size: 946"}}"#);
         let (_, done, again) =
             pushed(move |at| Reply::lines(&[if at == 0 { &line } else { &last }])).await;
-        assert_eq!((done.unwrap(), again), (digest.clone(), 1), "{words}");
+        assert_eq!((done.unwrap().digest, again), (digest.clone(), 1), "{words}");
     }
     let busy = r#"{"errorDetail":{"message":"toomanyrequests: Rate exceeded"}}"#;
     let (_, failed, again) = pushed(move |_| Reply::lines(&[busy])).await;
