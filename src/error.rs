@@ -3,7 +3,11 @@
 //! Rooms raise a [`Failure`] where the knowledge is; the stage boundary turns it into a [`Told`] by
 //! adding the outcome's first words and what runs now. Codes name causes, exits name outcomes.
 
+mod visible;
+
 use serde::Serialize;
+
+pub use visible::visible;
 
 /// How a run ended, and thereby its exit code: the public table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -345,14 +349,33 @@ pub fn quoted(text: &str) -> String {
 /// Others' words without the quotes, at most `most` characters.
 #[must_use]
 pub fn one_line(text: &str, most: usize) -> String {
-    let words: Vec<_> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|w| !w.is_empty())
-        .collect();
-    let line = words.join(" ");
+    let seen: String = visible(text).collect();
+    let line = seen.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= most {
         return line;
     }
     let kept: String = line.chars().take(most.saturating_sub(3)).collect();
     format!("{kept}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_words_are_one_line_that_can_be_read() {
+        for (text, line) in [
+            ("  two\n\tlines \u{2028}and \u{85} more", "two lines and more"),
+            ("\u{1b}[91mtwo", "two"),
+            (
+                "\u{1b}[1;31merror\u{1b}[0m: \u{1b}]8;;http://x\u{1b}\\a link\u{1b}]8;;\u{7}",
+                "error: a link",
+            ),
+            ("left\u{202e}right\u{0}", "leftright"),
+        ] {
+            assert_eq!(one_line(text, 40), line, "{text:?}");
+        }
+        assert_eq!(one_line("0123456789", 9), "012345...");
+        assert_eq!(quoted("a\u{7}b"), "\"ab\"");
+    }
 }

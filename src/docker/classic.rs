@@ -3,6 +3,8 @@
 //! What it cannot do is refused before anything is sent, and what it made is looked at afterwards: it may answer with
 //! another architecture than it was asked for.
 
+mod wrong;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +19,10 @@ use super::engine::Engine;
 use super::order::{Built, Heard, Listener, Order, StepState};
 use super::push::credentials;
 use crate::error::{Code, Failure, one_line, quoted};
+use wrong::Ended;
 
 /// Lines of a step that are kept for when it fails.
 const KEPT: usize = 10;
-
-/// Lines of it that are told.
-const TOLD: usize = 5;
 
 /// Docker Hub's name in logins, which is older than its host.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -42,10 +42,6 @@ pub(super) async fn build(
     hear: Listener<'_>,
 ) -> Result<Built, Failure> {
     refuse(engine, order)?;
-    if order.epoch.is_some() {
-        let text = "this builder does not set the image's time: SOURCE_DATE_EPOCH has no effect";
-        hear(Heard::Warning { text: text.into() });
-    }
     let broken: Arc<Mutex<Option<Failure>>> = Arc::default();
     let keep = Arc::clone(&broken);
     let body = bollard::body_try_stream(tar.map(move |piece| {
@@ -75,7 +71,7 @@ pub(super) async fn build(
             return Err(failure);
         }
         if let Some(words) = error {
-            return Err(steps.failed(engine, &words));
+            return Err(steps.failed(engine, order, &words));
         }
     }
     steps.end(true);
@@ -101,6 +97,9 @@ fn refuse(engine: &Engine, order: &Order) -> Result<(), Failure> {
     const BUILDKIT: &str = "use a Docker Engine with BuildKit: every one since 18.09 has it";
     if let Some(secret) = order.secrets.keys().next() {
         return Err(lacks(&format!("secret `{secret}`")).next(BUILDKIT));
+    }
+    if order.epoch.is_some() {
+        return Err(lacks("a time of its own: SOURCE_DATE_EPOCH").next(BUILDKIT));
     }
     if order.platforms.len() > 1 {
         let next = "build each platform on its own, and join them: slipway index";
@@ -234,48 +233,15 @@ impl<'a> Steps<'a> {
         (self.hear)(Heard::Step { number, name: format!("[{number}/{of}] {text}"), state });
     }
 
-    fn failed(&mut self, engine: &Engine, words: &str) -> Failure {
+    /// Why it failed, by the engine's last words.
+    fn failed(&mut self, engine: &Engine, order: &Order, words: &str) -> Failure {
         let rest = std::mem::take(&mut self.half);
         self.line(rest.trim_end());
-        let step = self.step.as_ref().map(|(number, of, text, _)| {
-            (format!("{number}/{of}"), one_line(text, 120), text.starts_with("FROM"))
-        });
+        let step = self.step.as_ref();
+        let step = step.map(|(number, of, text, _)| (format!("{number}/{of}"), text.clone()));
         self.end(false);
-        let product = &engine.facts.product;
-        let said = format!("{product} said: {}", quoted(words));
-        let low = words.to_ascii_lowercase();
-        if low.contains("buildkit") {
-            return Failure::new(Code::BuildFeature, "this Dockerfile needs BuildKit")
-                .why(said)
-                .next("use a Docker Engine with BuildKit: every one since 18.09 has it");
-        }
-        if low.contains("platform") && low.contains("match") {
-            return Failure::new(Code::BuildPlatform, "the base is of another platform")
-                .why(said)
-                .next("name a base image that has this platform, and build with `pull`");
-        }
-        let Some((at, text, is_base)) = step else {
-            return Failure::new(Code::BuildFile, "the build did not begin")
-                .why(said)
-                .next("correct the Dockerfile");
-        };
-        if is_base {
-            return Failure::new(Code::BuildBase, format!("the base image did not come: `{text}`"))
-                .why(said)
-                .next(
-                    "see that the name is right, and give a login for its registry if it needs one",
-                );
-        }
-        let failure = Failure::new(Code::BuildStep, format!("step {at} failed: `{text}`"));
-        let from = self.last.len().saturating_sub(TOLD);
-        let failure = self
-            .last
-            .iter()
-            .skip(from)
-            .fold(failure, |failure, line| failure.why(format!("it wrote: {}", quoted(line))));
-        failure
-            .why(said)
-            .next(format!("mend that step; alone: docker build --target, up to `{text}`"))
+        let product = engine.facts.product.as_str();
+        Ended { order, product, step, last: &self.last }.failure(words)
     }
 }
 

@@ -12,6 +12,7 @@ mod images;
 mod order;
 mod place;
 mod push;
+mod told;
 
 pub use dial::Place;
 pub use engine::{Builder, Engine, Facts, Store};

@@ -6,13 +6,7 @@ use bollard_buildkit_proto::google::rpc;
 use prost::Message as _;
 use serde::Deserialize;
 
-/// Lines of a Dockerfile, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    /// What stands there, on one line.
-    pub(super) text: String,
-}
+use super::super::told::Place;
 
 /// What is known besides the words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +83,7 @@ fn joined(lines: &[&str]) -> String {
 }
 
 /// Where an instruction stands, if it is there once: for builders that do not say so themselves.
-pub(super) fn find(dockerfile: &str, instruction: &str) -> Option<Place> {
+pub(in crate::docker) fn find(dockerfile: &str, instruction: &str) -> Option<Place> {
     let same = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let wanted = same(instruction);
     let lines: Vec<_> = dockerfile.lines().collect();

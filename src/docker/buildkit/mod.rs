@@ -5,7 +5,7 @@
 
 mod answers;
 mod channel;
-mod detail;
+pub(super) mod detail;
 mod files;
 mod lines;
 mod packet;

@@ -11,8 +11,9 @@ use std::io;
 
 use tonic::{Code as Grpc, Status};
 
+use super::super::told::{Place, full, placed, shown, this_line};
 use super::super::{Order, Place as Engine};
-use super::detail::{self, Details, Place};
+use super::detail::{self, Details};
 use super::progress::{Progress, Step};
 use crate::error::{Code, Failure, quoted};
 
@@ -117,20 +118,12 @@ impl Ended<'_> {
 
     /// Adds where it stands, if that is known.
     fn with_line(&self, failure: Failure, said: &Said<'_>) -> Failure {
-        match &said.place {
-            Some(Place { line, text }) => {
-                failure.why(format!("{} line {line}: {}", self.file(), quoted(text)))
-            }
-            None => failure,
-        }
+        placed(failure, self.order, said.place.as_ref())
     }
 
     /// What to correct, in a sentence.
     fn this_line(&self, said: &Said<'_>) -> String {
-        match &said.place {
-            Some(place) => format!("line {} of {}", place.line, self.file()),
-            None => self.file(),
-        }
+        this_line(self.order, said.place.as_ref())
     }
 
     /// A failure of no known kind: the builder's words and what they are about.
@@ -161,13 +154,6 @@ fn plain(words: &str) -> &str {
     words
 }
 
-/// The Dockerfile as its user knows it.
-fn shown(order: &Order) -> String {
-    let shown = order.file.strip_prefix(&order.context).unwrap_or(&order.file);
-    let shown = shown.strip_prefix(".").unwrap_or(shown);
-    format!("`{}`", shown.display())
-}
-
 /// There is no such file.
 pub(super) fn missing_file(order: &Order) -> Failure {
     Failure::new(Code::BuildFile, format!("{} is not there", shown(order)))
@@ -190,12 +176,6 @@ fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
         error = source;
     }
     error.to_string()
-}
-
-fn full(words: &str) -> Failure {
-    Failure::new(Code::BuildEngine, "the engine's disk is full")
-        .why(format!("the builder: {}", quoted(words)))
-        .next("make room where the engine keeps its images: docker system prune")
 }
 
 /// The engine gives no connection to its builder.

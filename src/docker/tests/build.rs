@@ -82,11 +82,9 @@ async fn steps_are_heard_and_the_image_is_named() {
         &aux,
         r#"{"stream":"Successfully built 89ab\n"}"#,
     ]);
-    let order = Order { epoch: Some(1), ..order() };
-    let (server, built, heard) = built(&order, reply).await;
+    let (server, built, heard) = built(&order(), reply).await;
     assert_eq!(built.unwrap(), id.to_string());
     insta::assert_snapshot!(lines(&heard), @"
-    ! this builder does not set the image's time: SOURCE_DATE_EPOCH has no effect
     1 [1/3] FROM scratch Begun
     1 [1/3] FROM scratch done
     2 [2/3] COPY a /a Begun
@@ -133,54 +131,152 @@ async fn podman_says_the_same_in_words_of_its_own() {
     ");
 }
 
-#[tokio::test]
-async fn a_failing_build_is_told_by_what_failed() {
+const MAKING: &str =
+    r#"{"stream":"Step 3/4 : RUN make   all\n1\n2\n3\n4\n\u001b[91mno rule\n\u001b[0mlast words"}"#;
+const COPYING: &str = r#"{"stream":"Step 2/4 : COPY no.txt /\n"}"#;
+
+/// What is told where a step says this and the engine then that: as 20.10 and 28 say it, and Podman.
+async fn failing(cases: &[(&str, &str)]) -> String {
     let mut all = String::new();
-    let steps = r#"{"stream":"Step 1/2 : FROM scratch\nStep 2/2 : RUN make\n1\n2\n3\n4\nno rule\nlast words"}"#;
-    for lines in [
-        vec![
-            steps,
-            r#"{"errorDetail":{"code":2,"message":"The command '/bin/sh -c make' returned a non-zero code: 2"}}"#,
-        ],
-        vec![
-            r#"{"stream":"Step 1/2 : FROM gone:v1\n"}"#,
-            r#"{"errorDetail":{"message":"pull access denied for gone"}}"#,
-        ],
-        vec![
-            steps,
-            r#"{"errorDetail":{"message":"the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/"}}"#,
-        ],
-        vec![
-            steps,
-            r#"{"errorDetail":{"message":"image with reference base was found but does not match the specified platform"}}"#,
-        ],
-        vec![
-            r#"{"errorDetail":{"message":"dockerfile parse error line 3: unknown instruction: RUM"}}"#,
-        ],
-    ] {
-        let (server, built, heard) = built(&order(), Reply::lines(&lines)).await;
-        if lines[0] == steps {
-            let last = heard.last().unwrap();
-            assert!(matches!(last, Heard::Step { number: 2, state: StepState::Failed, .. }));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Dockerfile");
+    let text = "FROM scratch\nCOPY no.txt /\nRUN make \\\n  all\nCOPY --from=0 /nix /\n";
+    std::fs::write(&file, text).unwrap();
+    let order = Order { context: folder.path().into(), file, ..order() };
+    for (step, words) in cases {
+        let error = serde_json::json!({ "errorDetail": { "message": words }, "error": words });
+        let reply = Reply::lines(&[step, &error.to_string()]);
+        let (server, built, heard) = built(&order, reply).await;
+        if *step != "{}" {
+            assert!(matches!(heard.last(), Some(Heard::Step { state: StepState::Failed, .. })));
         }
-        all.push_str(&told(built.unwrap_err(), &server.address));
+        let here = folder.path().display().to_string();
+        all.push_str(&told(built.unwrap_err(), &server.address).replace(&here, "@@CONTEXT@@"));
         all.push_str("\n\n");
     }
-    insta::assert_snapshot!(all, @r#"
+    all
+}
+
+#[tokio::test]
+async fn a_failing_step_is_told_with_its_line_and_what_it_wrote() {
+    let all = failing(&[
+        (MAKING, "The command '/bin/sh -c make   all' returned a non-zero code: 2"),
+        (MAKING, "The command '/bin/sh -c make   all' returned a non-zero code: 137"),
+        (MAKING, "Error response from daemon: something new"),
+        (
+            r#"{"stream":"STEP 3/4: RUN make all\nno rule\n"}"#,
+            "error building at STEP \"RUN make all\": error while running runtime: exit status 2",
+        ),
+        (
+            r#"{"stream":"Step 3/4 : RUN make   all\nlog: No space left on device\n"}"#,
+            "The command '/bin/sh -c make   all' returned a non-zero code: 1",
+        ),
+    ]);
+    insta::assert_snapshot!(all.await, @r#"
     SW-BUILD-STEP
-    step 2/2 failed: `RUN make`
-    it wrote: "2"
-    it wrote: "3"
-    it wrote: "4"
-    it wrote: "no rule"
-    it wrote: "last words"
-    Docker Engine 28.5.2 said: "The command '/bin/sh -c make' returned a non-zero code: 2"
-    mend that step; alone: docker build --target, up to `RUN make`
+    step 3/4 of `Dockerfile` exits with code 2
+    `Dockerfile` line 3: "RUN make all"
+    its last 5 lines:
+    "2"
+    "3"
+    "4"
+    "no rule"
+    "last words"
+    correct line 3 of `Dockerfile`, or what it runs
+
+    SW-BUILD-STEP
+    step 3/4 of `Dockerfile` exits with code 137
+    `Dockerfile` line 3: "RUN make all"
+    its last 5 lines:
+    "2"
+    "3"
+    "4"
+    "no rule"
+    "last words"
+    code 137 is a process that was killed: if its memory ran out, use a larger runner
+
+    SW-BUILD-STEP
+    step 3/4 of `Dockerfile` failed
+    `Dockerfile` line 3: "RUN make all"
+    Docker Engine 28.5.2 said: "Error response from daemon: something new"
+    correct line 3 of `Dockerfile`, or what it runs
+
+    SW-BUILD-STEP
+    step 3/4 of `Dockerfile` exits with code 2
+    `Dockerfile` line 3: "RUN make all"
+    its last line: "no rule"
+    correct line 3 of `Dockerfile`, or what it runs
+
+    SW-BUILD-ENGINE
+    step 3/4 of `Dockerfile` found the engine's disk full
+    `Dockerfile` line 3: "RUN make all"
+    its last line: "log: No space left on device"
+    make room where the engine keeps its images: docker system prune
+    "#);
+}
+
+#[tokio::test]
+async fn a_step_that_lacks_something_is_told_by_what() {
+    let all = failing(&[
+        (
+            MAKING,
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown",
+        ),
+        (
+            COPYING,
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist",
+        ),
+        (
+            r#"{"stream":"Step 4/4 : COPY --from=0 /nix /\n"}"#,
+            "COPY failed: stat nix: file does not exist",
+        ),
+        (
+            r#"{"stream":"Step 1/2 : FROM 127.0.0.1:1/no:1\n"}"#,
+            "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
+        ),
+    ]);
+    insta::assert_snapshot!(all.await, @r#"
+    SW-BUILD-STEP
+    step 3/4 of `Dockerfile` cannot start `/bin/sh`: it is not in its image
+    `Dockerfile` line 3: "RUN make all"
+    Docker Engine 28.5.2 said: "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown"
+    correct line 3 of `Dockerfile`, or what it runs
+
+    SW-BUILD-CONTEXT
+    step 2/4 of `Dockerfile` finds no `no.txt` in the context
+    `Dockerfile` line 2: "COPY no.txt /"
+    the context is `@@CONTEXT@@`, without what `.dockerignore` names
+    correct the path, which begins at the context; if `.dockerignore` excludes it, add a line with `!` before it
+
+    SW-BUILD-STEP
+    step 4/4 of `Dockerfile` failed
+    `Dockerfile` line 5: "COPY --from=0 /nix /"
+    Docker Engine 28.5.2 said: "COPY failed: stat nix: file does not exist"
+    correct line 5 of `Dockerfile`, or what it runs
 
     SW-BUILD-BASE
-    the base image did not come: `FROM gone:v1`
-    Docker Engine 28.5.2 said: "pull access denied for gone"
-    see that the name is right, and give a login for its registry if it needs one
+    step 1/2 of `Dockerfile` has no base: `FROM 127.0.0.1:1/no:1`
+    Docker Engine 28.5.2 said: "Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused"
+    see that the name is right, and give a login for its registry if it needs one: `base-logins`
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_build_as_a_whole_is_told() {
+    let all = failing(&[
+        (COPYING, "write /var/lib/docker/tmp/x: no space left on device"),
+        (
+            MAKING,
+            "the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/",
+        ),
+        (MAKING, "image with reference base was found but does not match the specified platform"),
+        ("{}", "dockerfile parse error line 3: unknown instruction: RUM"),
+    ]);
+    insta::assert_snapshot!(all.await, @r#"
+    SW-BUILD-ENGINE
+    the engine's disk is full
+    the builder: "write /var/lib/docker/tmp/x: no space left on device"
+    make room where the engine keeps its images: docker system prune
 
     SW-BUILD-FEATURE
     this Dockerfile needs BuildKit
@@ -193,9 +289,9 @@ async fn a_failing_build_is_told_by_what_failed() {
     name a base image that has this platform, and build with `pull`
 
     SW-BUILD-FILE
-    the build did not begin
+    `Dockerfile` cannot be used
     Docker Engine 28.5.2 said: "dockerfile parse error line 3: unknown instruction: RUM"
-    correct the Dockerfile
+    correct `Dockerfile`
     "#);
 }
 
@@ -222,6 +318,7 @@ async fn what_the_old_builder_lacks_is_refused_before_anything_is_sent() {
     for order in [
         Order { secrets: secret, ..order() },
         Order { cache_to: vec![cache()], ..order() },
+        Order { epoch: Some(1), ..order() },
         Order { platforms: platforms(&["linux/amd64", "linux/arm64"]), ..order() },
         Order { platforms: platforms(&["linux/arm64"]), ..order() },
     ] {
@@ -242,6 +339,11 @@ async fn what_the_old_builder_lacks_is_refused_before_anything_is_sent() {
     Docker Engine 28.5.2 cannot build with a cache of type `registry`
     it has no BuildKit: its builder is the one before it
     leave the cache out: the engine keeps its own steps
+
+    SW-BUILD-FEATURE
+    Docker Engine 28.5.2 cannot build with a time of its own: SOURCE_DATE_EPOCH
+    it has no BuildKit: its builder is the one before it
+    use a Docker Engine with BuildKit: every one since 18.09 has it
 
     SW-BUILD-FEATURE
     Docker Engine 28.5.2 cannot build with several platforms at once

@@ -1,11 +1,9 @@
 //! A step that failed: what it ran, what it wrote, and what that means.
 
+use super::super::super::told::{self, MAKE_ROOM, between, last_lines};
 use super::super::progress::Step;
 use super::{Ended, Said};
 use crate::error::{Code, Failure, one_line, quoted};
-
-/// How many of its last lines are told.
-const LAST: usize = 5;
 
 /// What stands in the brackets before a step's instruction.
 struct Brackets<'a> {
@@ -76,9 +74,7 @@ impl Ended<'_> {
         if wrote("no space left on device").is_some() {
             let failure =
                 Failure::new(Code::BuildEngine, format!("{name} found the engine's disk full"));
-            return self
-                .with_lines(failure, said, step)
-                .next("make room where the engine keeps its images: docker system prune");
+            return self.with_lines(failure, said, step).next(MAKE_ROOM);
         }
         let what = match missing_program(step) {
             Some(program) => format!("{name} cannot start `{program}`: it is not in its image"),
@@ -92,10 +88,7 @@ impl Ended<'_> {
         }
         let next = match (self.missing.first(), code) {
             (Some(id), _) => format!("give it to the step: `build-secrets: {id}=VARIABLE`"),
-            (None, "137") => {
-                "code 137 is a process that was killed: if its memory ran out, use a larger runner"
-                    .into()
-            }
+            (None, "137") => told::KILLED.into(),
             (None, _) => format!("correct {}, or what it runs", self.this_line(said)),
         };
         failure.next(next)
@@ -103,16 +96,7 @@ impl Ended<'_> {
 
     /// Where it stands, and what it wrote last.
     fn with_lines(&self, failure: Failure, said: &Said<'_>, step: &Step) -> Failure {
-        let mut failure = self.with_line(failure, said);
-        let written: Vec<_> = step.last.iter().filter(|line| !line.trim().is_empty()).collect();
-        match &written[written.len().saturating_sub(LAST)..] {
-            [] => failure.why("it wrote nothing"),
-            [line] => failure.why(format!("its last line: {}", quoted(line))),
-            lines => {
-                failure = failure.why(format!("its last {} lines:", lines.len()));
-                lines.iter().fold(failure, |failure, line| failure.why(quoted(line)))
-            }
-        }
+        last_lines(self.with_line(failure, said), &step.last)
     }
 
     fn no_emulation(&self, said: &Said<'_>, name: &str, line: &str) -> Failure {
@@ -145,31 +129,12 @@ impl Ended<'_> {
     /// What is copied is not there: in the context, or in another image.
     fn no_file(&self, said: &Said<'_>, step: &Step, file: &str) -> Failure {
         let name = self.step_name(step);
-        let (code, what, next) = match between(&step.name, "--from=", " ") {
-            Some(from) => (
-                Code::BuildStep,
-                format!("{name} finds no `{file}` in `{from}`"),
-                format!("correct the path, or let `{from}` make it"),
-            ),
-            None => (
-                Code::BuildContext,
-                format!("{name} finds no `{}` in the context", file.trim_start_matches('/')),
-                "correct the path, which begins at the context; if `.dockerignore` excludes it, add a line \
-                 with `!` before it"
-                    .into(),
-            ),
+        let Some(from) = between(&step.name, "--from=", " ") else {
+            return told::no_file(self.order, &name, file, said.place.as_ref());
         };
-        let failure = Failure::new(code, what);
-        let failure = self.with_line(failure, said);
-        let failure = if code == Code::BuildContext {
-            failure.why(format!(
-                "the context is `{}`, without what `.dockerignore` names",
-                self.order.context.display()
-            ))
-        } else {
-            failure
-        };
-        failure.next(next)
+        let what = format!("{name} finds no `{file}` in `{from}`");
+        self.with_line(Failure::new(Code::BuildStep, what), said)
+            .next(format!("correct the path, or let `{from}` make it"))
     }
 }
 
@@ -179,10 +144,4 @@ fn missing_program(step: &Step) -> Option<&str> {
         line.contains("no such file or directory") || line.contains("executable file not found")
     })?;
     between(line, "exec: \"", "\"")
-}
-
-/// What stands between two marks, the first of each.
-pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    let rest = text.split_once(before)?.1;
-    Some(rest.split_once(after)?.0)
 }

@@ -1,0 +1,108 @@
+//! Makes a cause of how a build by the older builder ended, in the words of one by BuildKit. Pure.
+
+use std::collections::VecDeque;
+
+use super::super::buildkit::detail;
+use super::super::order::Order;
+use super::super::told::{self, MAKE_ROOM, between, last_lines, placed, shown, this_line};
+use crate::error::{Code, Failure, one_line, quoted};
+
+/// What is known when a build has failed.
+pub(super) struct Ended<'a> {
+    pub(super) order: &'a Order,
+    /// `Docker Engine 20.10.24`.
+    pub(super) product: &'a str,
+    /// `2/3` and its text, if it came to a step.
+    pub(super) step: Option<(String, String)>,
+    /// The last lines that the step wrote.
+    pub(super) last: &'a VecDeque<String>,
+}
+
+impl Ended<'_> {
+    /// Why, by the engine's last words.
+    pub(super) fn failure(&self, words: &str) -> Failure {
+        let said = format!("{} said: {}", self.product, quoted(words));
+        let low = words.to_ascii_lowercase();
+        let has = |part: &str| low.contains(part);
+        if has("buildkit") {
+            return Failure::new(Code::BuildFeature, "this Dockerfile needs BuildKit")
+                .why(said)
+                .next("use a Docker Engine with BuildKit: every one since 18.09 has it");
+        }
+        if has("platform") && has("match") {
+            return Failure::new(Code::BuildPlatform, "the base is of another platform")
+                .why(said)
+                .next("name a base image that has this platform, and build with `pull`");
+        }
+        if has("no space left on device") {
+            return told::full(words);
+        }
+        let file = shown(self.order);
+        match &self.step {
+            None => Failure::new(Code::BuildFile, format!("{file} cannot be used"))
+                .why(said)
+                .next(format!("correct {file}")),
+            Some((at, text)) if text.starts_with("FROM") => {
+                let what = format!("step {at} of {file} has no base: `{}`", one_line(text, 120));
+                Failure::new(Code::BuildBase, what).why(said).next(
+                    "see that the name is right, and give a login for its registry if it needs one: `base-logins`",
+                )
+            }
+            Some((at, text)) => self.of_step(&format!("step {at} of {file}"), text, words, said),
+        }
+    }
+
+    fn of_step(&self, name: &str, text: &str, words: &str, said: String) -> Failure {
+        let dockerfile = std::fs::read_to_string(&self.order.file).unwrap_or_default();
+        let place = detail::find(&dockerfile, text);
+        let place = place.as_ref();
+        if let Some(file) = missing_file(words).filter(|_| !text.contains("--from=")) {
+            return told::no_file(self.order, name, file, place);
+        }
+        let code = exit_code(words);
+        let program = between(words, "exec: \"", "\"").filter(|_| is_missing(words));
+        let full = |line: &String| line.to_ascii_lowercase().contains("no space left on device");
+        let full = self.last.iter().any(full);
+        let (kind, what) = match (&code, program) {
+            _ if full => (Code::BuildEngine, format!("{name} found the engine's disk full")),
+            (_, Some(program)) => (
+                Code::BuildStep,
+                format!("{name} cannot start `{program}`: it is not in its image"),
+            ),
+            (Some(code), None) => (Code::BuildStep, format!("{name} exits with code {code}")),
+            (None, None) => (Code::BuildStep, format!("{name} failed")),
+        };
+        let failure = Failure::new(kind, what);
+        let failure = match place {
+            Some(_) => placed(failure, self.order, place),
+            None => failure.why(quoted(text)),
+        };
+        let failure = match (&code, full) {
+            (None, false) => failure.why(said),
+            _ => last_lines(failure, self.last),
+        };
+        failure.next(match (code.as_deref(), full) {
+            (_, true) => MAKE_ROOM.to_owned(),
+            (Some("137"), _) => told::KILLED.to_owned(),
+            _ => format!("correct {}, or what it runs", this_line(self.order, place)),
+        })
+    }
+}
+
+/// `returned a non-zero code: 2`, or as Podman says it, `exit status 2`.
+fn exit_code(words: &str) -> Option<String> {
+    let marks = ["returned a non-zero code: ", "exit status "];
+    let rest = marks.iter().find_map(|mark| Some(words.rsplit_once(mark)?.1))?;
+    let code: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!code.is_empty()).then_some(code)
+}
+
+/// `COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist`.
+fn missing_file(words: &str) -> Option<&str> {
+    let of_the_context = words.starts_with("COPY failed: ") || words.starts_with("ADD failed: ");
+    between(words, "stat ", ": ").filter(|_| of_the_context)
+}
+
+fn is_missing(words: &str) -> bool {
+    words.contains("no such file or directory") || words.contains("executable file not found")
+}
