@@ -2,7 +2,7 @@
 
     python3 benches/build.py [RUNS] [PART-OF-A-TITLE]      "4 GB" is told only where it is asked for
 
-Both stores of Docker Engine 28. Builds: a context of 100,000 small files, a Dockerfile of ten steps with
+Both stores of Docker Engine 28, and pushes of 20.10, which presses more slowly. Builds: a context of 100,000 small files, a Dockerfile of ten steps with
 nothing in the cache, the same again unchanged. Pushes: 600 MB in six layers out of the engine. slipway runs
 `ship --until push`, whose steps say their own time; docker's are timed as its users would. The runs take
 turns, each with something that no cache has. The testbed has to be up.
@@ -35,10 +35,10 @@ ALL = "FROM scratch\nCOPY . /srv\n"
 
 
 @contextmanager
-def engine(store: str) -> Iterator[None]:
-    """The testbed's engine 28 with this store of images."""
+def engine(version: str, store: str) -> Iterator[None]:
+    """The testbed's engine of this version with this store of images."""
     part = TESTBED / "parts" / "engine"
-    env = {**os.environ, "SLIPWAY_TESTBED_STORE": store}
+    env = {**os.environ, "SLIPWAY_TESTBED_ENGINE": version, "SLIPWAY_TESTBED_STORE": store}
     subprocess.run([part, "up"], check=True, env=env)
     try:
         yield
@@ -72,11 +72,11 @@ def large(to: Path) -> None:
 
 
 def huge(to: Path) -> None:
-    """One file of 4 GB that does not compress."""
-    rng = random.Random(7)
+    """One file of 4 GB. It presses well, or each run would leave as much in the registry."""
+    piece = random.Random(7).randbytes(10_000) * 100
     with (to / "huge").open("wb") as into:
         for _ in range(4000):
-            into.write(rng.randbytes(1_000_000))
+            into.write(piece)
 
 
 LAYERS = "FROM scratch\n" + "".join(f"COPY layer-{n} /{n}\n" for n in range(6)) + "COPY salt /salt\n"
@@ -112,6 +112,14 @@ def docker(context: Path, env: dict[str, str]) -> dict[str, Took]:
     return {"build": built, "push": run(["docker", "push", "-q", to], env)}
 
 
+def forget(env: dict[str, str], its_steps: bool) -> None:
+    """As on a runner that nothing was shipped from: the engine has no image of the repository."""
+    words = f"docker image ls -q {REGISTRY}/web | sort -u | xargs -r docker image rm -f"
+    if its_steps:
+        words += "; docker builder prune --all --force"
+    run(["/bin/bash", "-c", words], env)
+
+
 def salted(context: Path, salt: str) -> None:
     """What no cache has: a file, and the end of each layer."""
     (context / "salt").write_text(salt)
@@ -122,15 +130,18 @@ def salted(context: Path, salt: str) -> None:
             into.truncate()
 
 
-def scene(title: str, fill: Callable[[Path], None], dockerfile: str, salts: Callable[[int], str], runs: int) -> None:
-    """Both in turns, the first of each left out."""
+def scene(title: str, fill: Callable[[Path], None], dockerfile: str, is_salted: bool, runs: int) -> None:
+    """Both in turns, the first of each left out. Without salt all is as it was, and the engine knows it."""
     ours, theirs = [], []
     with runner() as env, tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         context = Path(folder)
         fill(context)
         (context / "Dockerfile").write_text(dockerfile)
         for number in range(2 * runs + 2):
-            salted(context, salts(number))
+            salted(context, f"{os.getpid()} {number}" if is_salted else "same")
+            if is_salted:
+                # Else the disk would be full.
+                forget(env, its_steps=fill is huge)
             if number % 2 == 0:
                 ours.append(ship(context, env))
             else:
@@ -164,12 +175,14 @@ def main() -> None:
         sys.exit("the testbed is not up, so nothing was measured: testbed/up")
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     wanted = sys.argv[2] if len(sys.argv) > 2 else ""
-    for store in ("classic", "containerd"):
-        with engine(store):
-            for title, fill, dockerfile, is_salted in [*SCENES, *([LONG] if "4 GB" in wanted else [])]:
-                salts = (lambda number: f"{os.getpid()} {number}") if is_salted else (lambda _: "same")
-                if wanted in f"{store}: {title}":
-                    scene(f"{store}: {title}", fill, dockerfile, salts, runs)
+    for version, store in (("28", "classic"), ("28", "containerd"), ("20.10", "classic")):
+        for title, fill, dockerfile, is_salted in [*SCENES, *([LONG] if "4 GB" in wanted else [])]:
+            whole = f"{version} {store}: {title}"
+            if wanted not in whole or version == "20.10" and fill is not large:
+                continue
+            # Its own each time: an engine that has pushed before remembers that.
+            with engine(version, store):
+                scene(whole, fill, dockerfile, is_salted, runs)
 
 
 if __name__ == "__main__":
