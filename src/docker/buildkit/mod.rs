@@ -16,7 +16,7 @@ mod session;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod wrong;
+pub(super) mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::Path;

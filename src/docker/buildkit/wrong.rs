@@ -3,7 +3,7 @@
 //! Pure, over the builder's status, the progress so far and the order. Builders differ in their words by
 //! their age; what is not recognized is quoted as it is.
 
-mod base;
+pub(in crate::docker) mod base;
 mod step;
 
 use std::error::Error as _;

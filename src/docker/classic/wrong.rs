@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::super::buildkit::detail;
+use super::super::buildkit::wrong::base;
 use super::super::order::Order;
-use super::super::told::{self, MAKE_ROOM, between, last_lines, placed, shown, this_line};
+use super::super::told::{self, MAKE_ROOM, Place, between, last_lines, placed, shown, this_line};
 use crate::error::{Code, Failure, one_line, quoted};
 
 /// What is known when a build has failed.
@@ -42,19 +43,27 @@ impl Ended<'_> {
             None => Failure::new(Code::BuildFile, format!("{file} cannot be used"))
                 .why(said)
                 .next(format!("correct {file}")),
-            Some((at, text)) if text.starts_with("FROM") => {
-                let what = format!("step {at} of {file} has no base: `{}`", one_line(text, 120));
-                Failure::new(Code::BuildBase, what).why(said).next(
-                    "see that the name is right, and give a login for its registry if it needs one: `base-logins`",
-                )
-            }
+            Some((_, text)) if text.starts_with("FROM") => self.of_base(text, words, said),
             Some((at, text)) => self.of_step(&format!("step {at} of {file}"), text, words, said),
         }
     }
 
+    fn place(&self, text: &str) -> Option<Place> {
+        let dockerfile = std::fs::read_to_string(&self.order.file).ok()?;
+        detail::find(&dockerfile, text)
+    }
+
+    fn of_base(&self, text: &str, words: &str, said: String) -> Failure {
+        let image = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"));
+        let image = one_line(image.unwrap_or_default(), 120);
+        let (why, next) = base::cause(self.order, words, base::host(&image), "FROM");
+        let what = format!("base image `{image}` cannot be pulled");
+        let failure = Failure::new(Code::BuildBase, what);
+        placed(failure, self.order, self.place(text).as_ref()).why(why).why(said).next(next)
+    }
+
     fn of_step(&self, name: &str, text: &str, words: &str, said: String) -> Failure {
-        let dockerfile = std::fs::read_to_string(&self.order.file).unwrap_or_default();
-        let place = detail::find(&dockerfile, text);
+        let place = self.place(text);
         let place = place.as_ref();
         if let Some(file) = missing_file(words).filter(|_| !text.contains("--from=")) {
             return told::no_file(self.order, name, file, place);

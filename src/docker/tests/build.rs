@@ -255,9 +255,10 @@ async fn a_step_that_lacks_something_is_told_by_what() {
     correct line 5 of `Dockerfile`, or what it runs
 
     SW-BUILD-BASE
-    step 1/2 of `Dockerfile` has no base: `FROM 127.0.0.1:1/no:1`
+    base image `127.0.0.1:1/no:1` cannot be pulled
+    the engine did not reach 127.0.0.1:1
     Docker Engine 28.5.2 said: "Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused"
-    see that the name is right, and give a login for its registry if it needs one: `base-logins`
+    let the engine's machine reach 127.0.0.1:1, or name another registry in FROM
     "#);
 }
 

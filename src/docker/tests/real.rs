@@ -91,6 +91,35 @@ async fn a_step_that_fails_is_told_with_what_it_wrote() {
     assert!(failure.why.iter().any(|line| line.contains("/nowhere: No such file")), "{failure:?}");
 }
 
+/// How many containers the engine runs: each step of the older builder is one.
+async fn running(engine: &Engine) -> usize {
+    engine.api().unwrap().list_containers(None).await.unwrap().len()
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker Engine at DOCKER_HOST, and /bin/busybox"]
+async fn a_build_that_is_given_up_leaves_nothing_running() {
+    let engine = engine().await;
+    let recipe =
+        "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"sleep\", \"600\"]\n";
+    let order = Order { name: None, no_cache: true, ..order(&engine) };
+    let before = running(&engine).await;
+    let until = async |count: usize| {
+        for _ in 0..500 {
+            if running(&engine).await == count {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{count} containers never ran");
+    };
+    tokio::select! {
+        ended = classic::build(&engine, &order, "Dockerfile", context(recipe), &|_| {}) => panic!("{ended:?}"),
+        () = until(before + 1) => {}
+    }
+    until(before).await;
+}
+
 #[tokio::test]
 #[ignore = "needs a Docker Engine at DOCKER_HOST, and a registry on its loopback at SLIPWAY_REAL_REGISTRY"]
 async fn the_engine_pushes_and_says_what_stands_in_the_way() {

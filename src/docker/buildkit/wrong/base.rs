@@ -1,6 +1,6 @@
 //! An image that a Dockerfile begins with or copies from, and that cannot be had.
 
-use super::{Ended, Said};
+use super::{Ended, Order, Said};
 use crate::error::{Code, Failure, quoted};
 
 /// Where images without a host come from.
@@ -26,7 +26,7 @@ impl Ended<'_> {
             false => ("base image", "FROM"),
         };
         let words = said.words.as_str();
-        let (why, next) = self.cause(words, host, place);
+        let (why, next) = cause(self.order, words, host, place);
         let failure = Failure::new(Code::BuildBase, format!("{what} `{image}` cannot be pulled"));
         let failure = self.with_line(failure, said).why(why);
         let failure = failure.why(format!("the builder: {}", quoted(reason(words)))).next(next);
@@ -37,59 +37,62 @@ impl Ended<'_> {
             failure
         })
     }
+}
 
-    /// Why the host does not give it, and what to do.
-    fn cause(&self, words: &str, host: &str, place: &str) -> (String, String) {
-        let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
-        let denied = has(&[
-            "401 Unauthorized",
-            "403 Forbidden",
-            "authorization failed",
-            "access denied",
-            "no basic auth",
-            "insufficient_scope",
-        ]);
-        let given = self.order.logins.iter().any(|login| same_host(&login.host, host));
-        if denied && given {
-            (
-                format!(
-                    "the login for {host} in `base-logins` may not pull it, or there is no such image"
-                ),
-                format!("correct the login for {host} in `base-logins`"),
-            )
-        } else if denied {
-            (
-                format!("{host} asks for a login, or there is no such image"),
-                format!("add a login for {host} to the input `base-logins`"),
-            )
-        } else if has(&["no match for platform"]) {
-            let platforms: Vec<_> = self.order.platforms.iter().map(ToString::to_string).collect();
-            (
-                format!("{host} does not have it for {}", platforms.join(", ")),
-                "begin with an image that is there for this platform".into(),
-            )
-        } else if has(&["429", "toomanyrequests"]) {
-            (
-                format!("{host} allows no more pulls for now"),
-                format!("add a login for {host} to the input `base-logins`, which may pull more"),
-            )
-        } else if has(&["x509: ", "tls: "]) {
-            (
-                format!("the engine does not trust the certificate of {host}"),
-                format!(
-                    "give the engine's machine the authority of {host}, and start the engine again"
-                ),
-            )
-        } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
-            (
-                format!("the engine did not reach {host}"),
-                format!(
-                    "let the engine's machine reach {host}, or name another registry in {place}"
-                ),
-            )
-        } else {
-            (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
-        }
+/// Why the host does not give it, and what to do.
+pub(in crate::docker) fn cause(
+    order: &Order,
+    words: &str,
+    host: &str,
+    place: &str,
+) -> (String, String) {
+    let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+    let denied = has(&[
+        "401 Unauthorized",
+        "403 Forbidden",
+        "authorization failed",
+        "access denied",
+        "no basic auth",
+        "insufficient_scope",
+    ]);
+    let given = order.logins.iter().any(|login| same_host(&login.host, host));
+    if denied && given {
+        (
+            format!(
+                "the login for {host} in `base-logins` may not pull it, or there is no such image"
+            ),
+            format!("correct the login for {host} in `base-logins`"),
+        )
+    } else if denied {
+        (
+            format!("{host} asks for a login, or there is no such image"),
+            format!("add a login for {host} to the input `base-logins`"),
+        )
+    } else if has(&["no match for platform", "no matching manifest"]) {
+        let platforms: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
+        (
+            format!("{host} does not have it for {}", platforms.join(", ")),
+            "begin with an image that is there for this platform".into(),
+        )
+    } else if has(&["429", "toomanyrequests"]) {
+        (
+            format!("{host} allows no more pulls for now"),
+            format!("add a login for {host} to the input `base-logins`, which may pull more"),
+        )
+    } else if has(&["x509: ", "tls: "]) {
+        (
+            format!("the engine does not trust the certificate of {host}"),
+            format!(
+                "give the engine's machine the authority of {host}, and start the engine again"
+            ),
+        )
+    } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
+        (
+            format!("the engine did not reach {host}"),
+            format!("let the engine's machine reach {host}, or name another registry in {place}"),
+        )
+    } else {
+        (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
     }
 }
 
@@ -113,7 +116,8 @@ fn reason(words: &str) -> &str {
     }
 }
 
-fn host(image: &str) -> &str {
+/// Where an image comes from.
+pub(in crate::docker) fn host(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => HUB,
