@@ -273,24 +273,10 @@ impl Work<'_> {
                 kept
             }
             None => {
-                if copy.is_none() {
-                    self.say(&format!(" ---> Running in {container}\n"));
-                }
-                let made = match (&step.does, copy) {
-                    (_, Some(copy)) => copy,
-                    (Does::Run { command, .. }, _) => self.run(root, command).await?,
-                    (Does::Workdir(path), _) => {
-                        folder(root, absolute(&root.workdir(), &root.expanded(path)))
-                    }
-                    _ => Files::new(),
+                let made = match copy {
+                    Some(copy) => copy,
+                    None => self.in_container(root, step, &container).await?,
                 };
-                if !matches!(step.does, Does::Copy { .. }) {
-                    let removed = match self.state.kind.version {
-                        Version::V20 => "Removing intermediate container",
-                        Version::V28 => " ---> Removed intermediate container",
-                    };
-                    self.say(&format!("{removed} {container}\n"));
-                }
                 let kept = (made.clone(), Root::layer(&made), jiff::Timestamp::now().to_string());
                 hold(&self.state.shelf).kept.insert(key.clone(), kept.clone());
                 kept
@@ -299,6 +285,27 @@ impl Work<'_> {
         self.settle(root, step, made, key);
         self.commit(root);
         Ok(())
+    }
+
+    /// What a step that is no copy makes, in a container that is taken away afterwards.
+    async fn in_container(
+        &mut self,
+        root: &mut Root,
+        step: &Step,
+        container: &str,
+    ) -> Result<Files, Detail> {
+        self.say(&format!(" ---> Running in {container}\n"));
+        let made = match &step.does {
+            Does::Run { command, .. } => self.run(root, command).await?,
+            Does::Workdir(path) => folder(root, absolute(&root.workdir(), &root.expanded(path))),
+            _ => Files::new(),
+        };
+        let removed = match self.state.kind.version {
+            Version::V20 => "Removing intermediate container",
+            Version::V28 => " ---> Removed intermediate container",
+        };
+        self.say(&format!("{removed} {container}\n"));
+        Ok(made)
     }
 
     fn settle(

@@ -237,6 +237,12 @@ impl<'a> Work<'a> {
             }
         };
         root.take(&changes, layer, &created, key);
+        self.noted(root, step, &text);
+        Ok(())
+    }
+
+    /// The step in the image's history.
+    fn noted(&self, root: &mut Root, step: &Step, text: &str) {
         match &step.does {
             Does::Workdir(_) => root.set(&step.does, &self.args, self.version()),
             Does::Run { command, .. } => {
@@ -244,7 +250,6 @@ impl<'a> Work<'a> {
             }
             _ => root.note(format!("{text} # buildkit"), false),
         }
-        Ok(())
     }
 
     fn now(&self) -> String {
