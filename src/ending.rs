@@ -136,31 +136,28 @@ impl Words<'_> {
                 self.not_rolled_back(failed, &failure.what, &failure.why),
                 format!("{} or {} is set: not visible", self.commit, point.label),
             ),
-            Back::Taken => self.taken_meanwhile(failed),
+            Back::Taken => {
+                let what = format!(
+                    "`{}` was taken over: somebody changed it while {} was rolled back",
+                    self.path, self.commit
+                );
+                let failure = Failure::new(Code::RunDisplaced, what).why(format!(
+                    "{} fails ({}): {}",
+                    self.commit, failed.failure.code, failed.failure.what
+                ));
+                close(
+                    Ending::Displaced,
+                    Severity::Error,
+                    failure.next("slipway status"),
+                    "not ours any more: nothing more was written".into(),
+                )
+            }
             Back::Unwatched(progress) => {
                 let now =
                     format!("{} is set again, unwatched: {}", point.label, halfway(&progress));
                 close(Ending::Cancelled, Severity::Error, self.not_updated(failed), now)
             }
         }
-    }
-
-    /// Somebody else's image stands where the rollback was to put one.
-    fn taken_meanwhile(&self, failed: &Failed) -> Close {
-        let what = format!(
-            "`{}` was taken over: somebody changed it while {} was rolled back",
-            self.path, self.commit
-        );
-        let failure = Failure::new(Code::RunDisplaced, what).why(format!(
-            "{} fails ({}): {}",
-            self.commit, failed.failure.code, failed.failure.what
-        ));
-        close(
-            Ending::Displaced,
-            Severity::Error,
-            failure.next("slipway status"),
-            "not ours any more: nothing more was written".into(),
-        )
     }
 
     /// "`shop/web` was not updated to 9f2c1e4: …", with the diagnosis' own lines.

@@ -188,7 +188,7 @@ fn a_wrong_code_names_the_nearest() {
     slipway explain SW-CRASH-EXIT
     ");
     insta::assert_snapshot!(told("why does it not work\u{1b}[31m"), @r"
-    SW-INPUT-INVALID: `why does it not work [31m` is no code
+    SW-INPUT-INVALID: `why does it not work` is no code
 
     slipway explain   lists every code
     ");
