@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::engine::Engine;
 use super::order::{Built, Heard, Listener, Order, StepState};
 use super::push::credentials;
-use crate::error::{Code, Failure, one_line, quoted};
+use crate::error::{Code, Failure, one_line, quoted, visible};
 use wrong::Ended;
 
 /// Lines of a step that are kept for when it fails.
@@ -144,7 +144,8 @@ fn logins(order: &Order) -> HashMap<String, bollard::auth::DockerCredentials> {
         "docker.io" | "index.docker.io" => HUB.to_owned(),
         other => other.to_owned(),
     };
-    order.logins.iter().map(|login| (host(&login.host), credentials(login))).collect()
+    // The first for a host counts, as for BuildKit.
+    order.logins.iter().rev().map(|login| (host(&login.host), credentials(login))).collect()
 }
 
 /// An engine of 20.10 may take a step of another architecture from its cache.
@@ -194,6 +195,13 @@ impl<'a> Steps<'a> {
     }
 
     fn line(&mut self, line: &str) {
+        // What a step writes as errors is coloured, and the next line begins with the colour's end.
+        let line: String = visible(line).collect();
+        let line = line.trim_end();
+        let warnings = ["[Warning] ", "[WARNING]: "];
+        if let Some(text) = warnings.iter().find_map(|begin| line.strip_prefix(begin)) {
+            return (self.hear)(Heard::Warning { text: text.into() });
+        }
         if let Some((number, of, text)) = begun(line) {
             self.end(true);
             self.last.clear();
@@ -211,9 +219,6 @@ impl<'a> Steps<'a> {
         let Some((number, ..)) = self.step else { return };
         if line.is_empty() || own.iter().any(|own| line.starts_with(own)) {
             return;
-        }
-        if let Some(text) = line.strip_prefix("[Warning] ") {
-            return (self.hear)(Heard::Warning { text: text.into() });
         }
         if self.last.len() == KEPT {
             self.last.pop_front();

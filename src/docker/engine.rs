@@ -17,7 +17,7 @@ use crate::http::causes;
 use crate::names::Platform;
 
 /// An engine that does not answer a small question in this time is not there for us.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest answer to a small question.
 const ANSWER: usize = 4 * 1024 * 1024;

@@ -50,6 +50,8 @@ pub struct Login {
     pub user: String,
     /// Never printed.
     pub password: SecretString,
+    /// Of the run itself, for the repository's own registry.
+    pub is_ours: bool,
 }
 
 /// A place where a builder's cache is, in the builder's own words.

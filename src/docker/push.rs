@@ -10,7 +10,7 @@ use bollard::query_parameters::{ListImagesOptions, PushImageOptions};
 use futures_util::StreamExt as _;
 use secrecy::ExposeSecret as _;
 
-use super::engine::{Engine, Store};
+use super::engine::{Engine, PATIENCE, Store};
 use super::images::split;
 use super::order::Login;
 use crate::error::{Code, Failure, quoted};
@@ -91,8 +91,9 @@ impl Engine {
         let filters = HashMap::from([("reference".to_owned(), vec![repository.to_owned()])]);
         let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
         let Ok(api) = self.api() else { return false };
-        let listed = api.list_images(Some(options)).await.unwrap_or_default();
-        listed.iter().any(|other| other.id != id.as_str())
+        let listed = tokio::time::timeout(PATIENCE, api.list_images(Some(options))).await;
+        listed
+            .is_ok_and(|listed| listed.unwrap_or_default().iter().any(|one| one.id != id.as_str()))
     }
 
     /// Pushes what is called `HOST/REPOSITORY:TAG`, and yields the digest that the registry has it under.
@@ -109,11 +110,18 @@ impl Engine {
         hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
     ) -> Result<ByEngine, Failure> {
         let mut attempts = patience.begin();
+        // What an attempt sent is there for the next one.
+        let mut sent = 0;
         loop {
-            let error = match self.push_once(name, login, hear).await? {
-                Ok(pushed) => return Ok(pushed),
+            let (digest, count) = self.push_once(name, login, hear).await?;
+            let error = match digest {
+                Ok(digest) => {
+                    let reused = count.reused.saturating_sub(sent);
+                    return Ok(ByEngine { digest, new: sent + count.new, reused });
+                }
                 Err(error) => error,
             };
+            sent += count.new;
             let (said, words) = heard(&error);
             let made = attempts.made();
             let wait = if said.is_passing() { attempts.next(None) } else { None };
@@ -128,32 +136,30 @@ impl Engine {
         name: &str,
         login: &Login,
         hear: &(dyn Fn(Pushing<'_>) + Send + Sync),
-    ) -> Result<Result<ByEngine, Error>, Failure> {
+    ) -> Result<(Result<Digest, Error>, Count), Failure> {
         let (repository, tag) = split(name);
         let options = PushImageOptions { tag: Some(tag.into()), ..PushImageOptions::default() };
         let api = self.api()?;
         let mut lines =
             std::pin::pin!(api.push_image(repository, Some(options), Some(credentials(login))));
-        let (mut digest, mut new, mut reused) = (None, 0, 0);
+        let (mut digest, mut count) = (None, Count::default());
         while let Some(line) = lines.next().await {
             let line = match line {
                 Ok(line) => line,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Ok((Err(error), count)),
             };
             if let Some(bytes) = line.progress_detail.and_then(|detail| detail.current) {
                 hear(Pushing::Sent { bytes: u64::try_from(bytes).unwrap_or_default() });
             }
             let status = line.status.unwrap_or_default();
-            new += usize::from(status == "Pushed");
-            reused += usize::from(is_there(&status));
+            count.new += usize::from(status == "Pushed");
+            count.reused += usize::from(is_there(&status));
             digest = digest_in(&status).or(digest);
         }
-        match digest {
-            Some(digest) => Ok(Ok(ByEngine { digest, new, reused })),
-            None => Ok(Err(Error::DockerStreamError {
-                error: "the engine ended the push without a digest".into(),
-            })),
-        }
+        let digest = digest.ok_or_else(|| Error::DockerStreamError {
+            error: "the engine ended the push without a digest".into(),
+        });
+        Ok((digest, count))
     }
 }
 
@@ -164,6 +170,13 @@ pub(super) fn credentials(login: &Login) -> DockerCredentials {
         serveraddress: Some(login.host.clone()),
         ..DockerCredentials::default()
     }
+}
+
+/// Layers of one attempt.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    new: usize,
+    reused: usize,
 }
 
 /// A layer that was not sent.

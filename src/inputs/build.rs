@@ -189,6 +189,7 @@ fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
                 host: host.to_owned(),
                 user: user.to_owned(),
                 password: password.into(),
+                is_ours: false,
             }),
             _ => reader.faults.push(Fault::new(format!(
                 "`base-logins`: line {} is not `HOST USER PASSWORD`",

@@ -104,5 +104,5 @@ async fn own_login(facts: &Facts, remotes: &Remotes) -> Result<Option<Login>, Fa
         return Ok(None);
     };
     let login = remotes.aws.registry_login().await?;
-    Ok(Some(Login { host, user: login.user, password: login.password }))
+    Ok(Some(Login { host, user: login.user, password: login.password, is_ours: true }))
 }

@@ -44,12 +44,35 @@ pub async fn out_of_engine(
         several => out.as_index(several, commit).await?,
     };
     report.say(Event::StepDone { step: Step::Push, took: begun.elapsed(), text });
-    registry.held(&Reference::Digest(digest.clone())).await?.ok_or_else(|| {
-        let tag = short_tag(&plan.tag, commit);
+    let tag = short_tag(&plan.tag, commit);
+    let held = registry.held(&Reference::Digest(digest.clone())).await?.ok_or_else(|| {
         Failure::new(Code::EcrUpload, format!("tag {tag} has no image in ECR"))
             .why(format!("{} was pushed, and is not there", digest.short()))
             .next("run it again")
-    })
+    })?;
+    match (images, engine.facts.store) {
+        ([one], Store::Classic) if held.configs.iter().all(|its| its.digest != one.id) => {
+            Err(renamed(&tag, &digest, one))
+        }
+        _ => Ok(held),
+    }
+}
+
+/// An engine pushes what a name means when it begins: another run gave the name to another image.
+fn renamed(tag: &str, digest: &Digest, image: &EngineImage) -> Failure {
+    Failure::new(Code::ImageConflict, format!("tag {tag} got an image of another run"))
+        .why(format!("ECR has {} under it, which is not {}", digest.short(), image.id.short()))
+        .why("two runs gave its name to their images in one engine")
+        .next(format!("let one run at a time push, remove tag {tag} from ECR, then run it again"))
+}
+
+/// What stood in the engine's way, for a run that took another one.
+fn sent_by_us(failure: Failure) -> Failure {
+    let Failure { code, mut why, next, .. } = failure;
+    why.push("this run read the image and sent it itself".into());
+    // Only this is something to mend: the rest was tried again by ourselves.
+    let next = if code == Code::EcrReach { next } else { Vec::new() };
+    Failure { code, what: "the engine could not push the image".into(), why, next }
 }
 
 fn told(pushed: Pushed) -> (Digest, String) {
@@ -80,24 +103,37 @@ impl Out<'_> {
         if !self.engine.pushes_best(&image.id, repository).await {
             return self.streamed(image).await;
         }
+        if let Some(there) = self.there(image).await? {
+            return Ok(there);
+        }
         let (is_classic, patience) = match self.engine.facts.store {
             Store::Containerd => (false, Patience::LONG),
             Store::Classic => (true, Patience::USUAL),
         };
-        if is_classic
-            && let Some(pushed) = self.registry.has_saved(&self.saved(image), self.tag).await?
-        {
-            return Ok(told(pushed));
-        }
         match self.by_engine(image, &name, patience).await {
+            // A tag that cannot be moved is refused for the same image too: the answer to an attempt was lost, or
+            // another run was faster with it.
+            Err(failure) if failure.code == Code::ImageConflict => {
+                self.there(image).await?.ok_or(failure)
+            }
             // Our own client may have another way there, and knows more of what is refused.
-            Err(failure) if is_classic && failure.code != Code::ImageConflict => {
+            Err(failure) if is_classic => {
                 let done = self.streamed(image).await?;
-                self.ear.report.warn(failure.why("this run read the image and sent it itself"));
+                self.ear.report.warn(sent_by_us(failure));
                 Ok(done)
             }
             done => done,
         }
+    }
+
+    /// What is under the tag if it is this image already.
+    async fn there(&self, image: &EngineImage) -> Result<Option<(Digest, String)>, Failure> {
+        if self.engine.facts.store == Store::Classic {
+            return Ok(self.registry.has_saved(&self.saved(image), self.tag).await?.map(told));
+        }
+        let there = self.registry.manifest(&Reference::Tag(self.tag.clone())).await?;
+        let is_it = there.filter(|there| there.digest == image.id);
+        Ok(is_it.map(|there| (there.digest, format!("{}, was there", image.id.short()))))
     }
 
     /// The engine's own push, under a name that it can reach the registry by.
@@ -113,6 +149,7 @@ impl Out<'_> {
             host: self.registry.host(),
             user: login.user,
             password: login.password,
+            is_ours: true,
         };
         let hear = |pushing: Pushing<'_>| match pushing {
             Pushing::Sent { bytes } => self.ear.working(figures::size(bytes)),
@@ -122,7 +159,12 @@ impl Out<'_> {
         };
         let ByEngine { digest, new, reused } =
             self.engine.push(name, &login, patience, &hear).await?;
-        let text = format!("{}, {}, by the engine", digest.short(), layers(new, None, reused));
+        self.registry.read_back(self.tag, &digest, &|progress| self.ear.heard(progress)).await?;
+        let text = match new + reused {
+            // Its words were others.
+            0 => format!("{}, by the engine", digest.short()),
+            _ => format!("{}, {}, by the engine", digest.short(), layers(new, None, reused)),
+        };
         Ok((digest, text))
     }
 

@@ -56,22 +56,8 @@ impl Naming<'_> {
             .await
     }
 
-    /// Waits for the tag to name what was pushed: ECR may answer with what was there for a moment.
     pub(super) async fn read_back(&self, tag: &Tag) -> Result<(), Failure> {
-        let reference = Reference::Tag(tag.clone());
-        let until = Instant::now() + self.wire.pace.settle;
-        let mut wait = Duration::from_millis(100);
-        loop {
-            let found = self.wire.digest_patiently(&reference, self.listener).await?;
-            if found.as_ref() == Some(&self.manifest.digest) {
-                return Ok(());
-            }
-            if Instant::now() + wait > until {
-                return Err(self.not_there(tag, found.as_ref()));
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(2));
-        }
+        self.wire.read_back(tag, &self.manifest.digest, self.listener).await
     }
 
     fn conflict(&self, name: &Reference, there: &Digest, refusal: &Refusal) -> Failure {
@@ -85,24 +71,32 @@ impl Naming<'_> {
             .why(format!("ECR {}", refusal.said()))
             .next("leave out `image` to deploy the one in ECR, or ship a new commit")
     }
-
-    fn not_there(&self, tag: &Tag, found: Option<&Digest>) -> Failure {
-        let tag = shortened(tag);
-        let own = self.manifest.digest.short();
-        match found {
-            Some(there) => {
-                Failure::new(Code::ImageConflict, format!("tag {tag} was moved by somebody else"))
-                    .why(format!("this run pushed {own}, ECR says {} now", there.short()))
-                    .next("let one run at a time push a commit, then run it again")
-            }
-            None => Failure::new(Code::EcrUpload, format!("tag {tag} does not appear in ECR"))
-                .why(format!("ECR took manifest {own}, but does not find the tag since"))
-                .next("run it again: what is in ECR already is not sent twice"),
-        }
-    }
 }
 
 impl Wire {
+    /// Waits for the tag to name what was pushed: ECR may answer with what was there for a moment.
+    pub(super) async fn read_back(
+        &self,
+        tag: &Tag,
+        pushed: &Digest,
+        listener: Listener<'_>,
+    ) -> Result<(), Failure> {
+        let reference = Reference::Tag(tag.clone());
+        let until = Instant::now() + self.pace.settle;
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let found = self.digest_patiently(&reference, listener).await?;
+            if found.as_ref() == Some(pushed) {
+                return Ok(());
+            }
+            if Instant::now() + wait > until {
+                return Err(not_there(tag, pushed, found.as_ref()));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+
     /// The digest that a name has now.
     pub(super) async fn digest_patiently(
         &self,
@@ -146,6 +140,21 @@ impl Wire {
             }
             _ => Ok(Put::Stored),
         }
+    }
+}
+
+fn not_there(tag: &Tag, pushed: &Digest, found: Option<&Digest>) -> Failure {
+    let tag = shortened(tag);
+    let own = pushed.short();
+    match found {
+        Some(there) => {
+            Failure::new(Code::ImageConflict, format!("tag {tag} was moved by somebody else"))
+                .why(format!("this run pushed {own}, ECR says {} now", there.short()))
+                .next("let one run at a time push a commit, then run it again")
+        }
+        None => Failure::new(Code::EcrUpload, format!("tag {tag} does not appear in ECR"))
+            .why(format!("ECR took manifest {own}, but does not find the tag since"))
+            .next("run it again: what is in ECR already is not sent twice"),
     }
 }
 

@@ -76,6 +76,19 @@ impl Registry {
         sending.by_digest().await
     }
 
+    /// Waits for the tag to name what somebody pushed for us.
+    ///
+    /// # Errors
+    /// It names something else, or nothing.
+    pub async fn read_back(
+        &self,
+        tag: &Tag,
+        pushed: &Digest,
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+    ) -> Result<(), Failure> {
+        self.wire.read_back(tag, pushed, progress).await
+    }
+
     /// What is under the tag if it is one image with this config: then it is that image, whoever pressed it.
     ///
     /// # Errors

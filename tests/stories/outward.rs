@@ -1,7 +1,7 @@
 //! Which way an image takes out of an engine into ECR, and what is said of it.
 
-use slipway_sandbox::World;
 use slipway_sandbox::engine::{Kind, Store, Version};
+use slipway_sandbox::{Fault, World};
 
 use crate::stage::{Stage, scrub};
 
@@ -88,7 +88,7 @@ async fn what_an_engine_cannot_bring_to_ecr_is_read_and_sent_by_us() {
     let (_, told) = pushed(stage, 1).await;
     insta::assert_snapshot!(told, @r#"
     -> 0
-    warning[SW-ECR-REACH]: the engine did not reach `127.0.0.1:@PORT@`
+    warning[SW-ECR-REACH]: the engine could not push the image
       why:  the engine pushed, and quotes: "Get "https://127.0.0.1:@PORT@/v2/": dial tcp: lookup 127.0.0.1:@PORT@: no such host"
             this run read the image and sent it itself
       next: curl -sSI https://127.0.0.1:@PORT@/v2/ where the engine runs; 401 is a good answer
@@ -107,6 +107,44 @@ async fn what_an_engine_cannot_bring_to_ecr_is_read_and_sent_by_us() {
       next: curl -sSI https://127.0.0.1:@PORT@/v2/ where the engine runs; 401 is a good answer
     in ECR: false
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_to_an_engine_is_no_conflict() {
+    let mut all = String::new();
+    for store in [Store::Classic, Store::Containerd] {
+        let stage = building(Kind { store, ..Kind::default() }, |_| {}).await;
+        stage.sandbox.fault("registry PUT manifest", 1, Fault::DropAnswer);
+        all += &pushed(stage, 1).await.1;
+    }
+    insta::assert_snapshot!(all, @"
+    -> 0
+    push: 2 layers reused
+    in ECR: true
+    -> 0
+    push: was there
+    in ECR: true
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_another_run_named_is_not_taken_for_ours() {
+    let (stage, _) = pushed(building(Kind::default(), |_| {}).await, 1).await;
+    stage.engine().renames();
+    let (_, told) = pushed(stage, 2).await;
+    let parts = told.split("sha256:");
+    let parts = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    let told = parts.collect::<Vec<_>>().join("@DIGEST@");
+    insta::assert_snapshot!(told, @"
+    -> 4
+    error[SW-IMAGE-CONFLICT]: nothing was deployed: tag 0000000-linux-amd64 got an image of another run
+      why:  ECR has @DIGEST@ under it, which is not @DIGEST@
+            two runs gave its name to their images in one engine
+      now:  not looked at
+      next: let one run at a time push, remove tag 0000000-linux-amd64 from ECR, then run it again
+    push: 2 layers reused, by the engine
+    in ECR: true
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

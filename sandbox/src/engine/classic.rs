@@ -296,16 +296,18 @@ impl Work<'_> {
     ) -> Result<Files, Detail> {
         self.say(&format!(" ---> Running in {container}\n"));
         let made = match &step.does {
-            Does::Run { command, .. } => self.run(root, command).await?,
-            Does::Workdir(path) => folder(root, absolute(&root.workdir(), &root.expanded(path))),
-            _ => Files::new(),
+            Does::Run { command, .. } => self.run(root, command).await,
+            Does::Workdir(path) => {
+                Ok(folder(root, absolute(&root.workdir(), &root.expanded(path))))
+            }
+            _ => Ok(Files::new()),
         };
         let removed = match self.state.kind.version {
             Version::V20 => "Removing intermediate container",
             Version::V28 => " ---> Removed intermediate container",
         };
         self.say(&format!("{removed} {container}\n"));
-        Ok(made)
+        made
     }
 
     fn settle(
@@ -348,7 +350,7 @@ impl Work<'_> {
             Some(Behaviour::Ends { lines, code, folders }) => {
                 // Errors come first, in red, as they were recorded.
                 for (_, line) in lines.iter().filter(|(stream, _)| *stream == 2) {
-                    self.say(&format!("\u{1b}[91m{line}\u{1b}[0m"));
+                    self.say(&format!("\u{1b}[91m{line}\n\u{1b}[0m"));
                 }
                 let out: String =
                     lines.iter().filter(|(s, _)| *s == 1).map(|(_, line)| line.as_str()).collect();

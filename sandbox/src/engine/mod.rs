@@ -155,8 +155,10 @@ pub(crate) struct State {
     pub(crate) kind: Kind,
     /// The registry that ECR's names lead to, as `127.0.0.1:PORT`.
     registry: String,
-    /// Whether no registry is reached from where the engine is.
+    /// Whether a push reaches no registry from where the engine is.
     is_cut_off: AtomicBool,
+    /// Whether names stand for the oldest image when it comes to a push.
+    is_renamed: AtomicBool,
     shelf: Mutex<Shelf>,
     builds: Mutex<Vec<Build>>,
     sessions: Mutex<BTreeMap<String, Session>>,
@@ -181,6 +183,7 @@ impl Engine {
             kind,
             registry: registry.trim_start_matches("http://").to_owned(),
             is_cut_off: AtomicBool::new(false),
+            is_renamed: AtomicBool::new(false),
             shelf: Mutex::default(),
             builds: Mutex::default(),
             sessions: Mutex::default(),
@@ -251,7 +254,12 @@ impl Engine {
         hold(&self.state.asked).clone()
     }
 
-    /// From now on it reaches no registry, as one behind a proxy that nobody told it of.
+    /// From now on somebody else gives each name to the oldest image, right before it is pushed.
+    pub fn renames(&self) {
+        self.state.is_renamed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on its pushes reach no registry, as those of one behind a proxy that nobody told it of.
     pub fn cut_off(&self) {
         self.state.is_cut_off.store(true, Ordering::SeqCst);
     }

@@ -36,7 +36,13 @@ pub(super) async fn answered(state: &State, name: &str, tag: Option<&str>, login
     let (repository, tag) = full.rsplit_once(':').unwrap_or((&full, "latest"));
     let status = format!("The push refers to repository [{repository}]");
     let mut said = vec![json!({ "status": status })];
-    let found = hold(&state.shelf).find(&familiar(&name)).cloned();
+    let found = {
+        let shelf = hold(&state.shelf);
+        match state.is_renamed.load(Ordering::SeqCst) {
+            true => shelf.images.last().cloned(),
+            false => shelf.find(&familiar(&name)).cloned(),
+        }
+    };
     let ended = match found {
         None => {
             let bare = familiar(&name);
@@ -146,7 +152,8 @@ impl Registry {
             }
         }
         let request = request.body(Full::new(body.clone())).map_err(|error| failed(&error))?;
-        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        // As Go tells a connection that ended.
+        let answer = sender.send_request(request).await.map_err(|_| failed(&"EOF"))?;
         let location = crate::call::header(answer.headers(), "location").to_owned();
         let status = answer.status();
         let text = answer.into_body().collect().await.map_err(|error| failed(&error))?.to_bytes();

@@ -132,6 +132,7 @@ mod tests {
             host: "ghcr.io".into(),
             user: "me".into(),
             password: SecretString::from("s3cr3t"),
+            is_ours: false,
         };
         let masks = Masks::new(&secrets, &[login]);
         assert_eq!(masks.apply("t abcdef k abcd p s3cr3t ab".into()), "t *** k *** p *** ab");

@@ -1,4 +1,4 @@
-//! Makes a cause of how a build by the older builder ended, in the words of one by BuildKit. Pure.
+//! Makes a cause of how a build by the older builder ended, in the words of one by BuildKit.
 
 use std::collections::VecDeque;
 
@@ -25,6 +25,11 @@ impl Ended<'_> {
         let said = format!("{} said: {}", self.product, quoted(words));
         let low = words.to_ascii_lowercase();
         let has = |part: &str| low.contains(part);
+        let file = shown(self.order);
+        // Words that end a command quote it: they say nothing else.
+        if let (Some(_), Some((at, text))) = (exit_code(words), &self.step) {
+            return self.of_step(&format!("step {at} of {file}"), text, words, said);
+        }
         if has("buildkit") {
             return Failure::new(Code::BuildFeature, "this Dockerfile needs BuildKit")
                 .why(said)
@@ -38,12 +43,15 @@ impl Ended<'_> {
         if has("no space left on device") {
             return told::full(words);
         }
-        let file = shown(self.order);
         match &self.step {
             None => Failure::new(Code::BuildFile, format!("{file} cannot be used"))
                 .why(said)
                 .next(format!("correct {file}")),
-            Some((_, text)) if text.starts_with("FROM") => self.of_base(text, words, said),
+            Some((_, text))
+                if text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from ")) =>
+            {
+                self.of_base(text, words, said)
+            }
             Some((at, text)) => self.of_step(&format!("step {at} of {file}"), text, words, said),
         }
     }
@@ -56,7 +64,12 @@ impl Ended<'_> {
     fn of_base(&self, text: &str, words: &str, said: String) -> Failure {
         let image = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"));
         let image = one_line(image.unwrap_or_default(), 120);
-        let (why, next) = base::cause(self.order, words, base::host(&image), "FROM");
+        // Variables are not filled in there.
+        let host = match image.contains('$') {
+            true => between(words, "://", "/").unwrap_or("its registry"),
+            false => base::host(&image),
+        };
+        let (why, next) = base::cause(self.order, words, host, "FROM");
         let what = format!("base image `{image}` cannot be pulled");
         let failure = Failure::new(Code::BuildBase, what);
         placed(failure, self.order, self.place(text).as_ref()).why(why).why(said).next(next)
@@ -88,6 +101,7 @@ impl Ended<'_> {
         };
         let failure = match (&code, full) {
             (None, false) => failure.why(said),
+            _ if self.last.is_empty() => last_lines(failure, self.last).why(said),
             _ => last_lines(failure, self.last),
         };
         failure.next(match (code.as_deref(), full) {
@@ -98,9 +112,9 @@ impl Ended<'_> {
     }
 }
 
-/// `returned a non-zero code: 2`, or as Podman says it, `exit status 2`.
+/// `returned a non-zero code: 2`, or as Podman says it, `while running runtime: exit status 2`.
 fn exit_code(words: &str) -> Option<String> {
-    let marks = ["returned a non-zero code: ", "exit status "];
+    let marks = ["returned a non-zero code: ", "while running runtime: exit status "];
     let rest = marks.iter().find_map(|mark| Some(words.rsplit_once(mark)?.1))?;
     let code: String = rest.chars().take_while(char::is_ascii_digit).collect();
     (!code.is_empty()).then_some(code)

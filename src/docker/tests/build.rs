@@ -24,6 +24,7 @@ pub(super) fn order() -> Order {
             host: "docker.io".into(),
             user: "me".into(),
             password: "word".into(),
+            is_ours: false,
         }],
         pull: true,
         name: Some("web:v1".into()),
@@ -212,6 +213,64 @@ async fn a_failing_step_is_told_with_its_line_and_what_it_wrote() {
     `Dockerfile` line 3: "RUN make all"
     its last line: "log: No space left on device"
     make room where the engine keeps its images: docker system prune
+    "#);
+}
+
+#[tokio::test]
+async fn colours_and_the_engines_own_notes_are_none_of_a_steps_words() {
+    let all = failing(&[
+        (
+            r#"{"stream":"Step 3/4 : RUN make   all\n ---> Running in 0123\n\u001b[91moops\n\u001b[0mRemoving intermediate container 0123\n"}"#,
+            "The command '/bin/sh -c make   all' returned a non-zero code: 1",
+        ),
+        (
+            r#"{"stream":"\u001b[91m[WARNING]: Empty continuation line found in: RUN a\n\u001b[0mStep 1/2 : FROM ${HOST}/base\n"}"#,
+            "Head \"https://h.example/v2/base/manifests/latest\": unauthorized: authentication required",
+        ),
+        (
+            r#"{"stream":"Step 2/2 : ADD x.tar /\n"}"#,
+            "ADD failed: Error processing tar file(exit status 1): archive/tar: invalid tar header",
+        ),
+        (
+            r#"{"stream":"Step 2/2 : RUN apk add buildkit\n"}"#,
+            "The command '/bin/sh -c apk add buildkit' returned a non-zero code: 4",
+        ),
+        (
+            r#"{"stream":"Step 1/2 : from ghcr.io/acme/base\n"}"#,
+            "net/http: request canceled while waiting for connection (Client.Timeout exceeded)",
+        ),
+    ]);
+    insta::assert_snapshot!(all.await, @r#"
+    SW-BUILD-STEP
+    step 3/4 of `Dockerfile` exits with code 1
+    `Dockerfile` line 3: "RUN make all"
+    its last line: "oops"
+    correct line 3 of `Dockerfile`, or what it runs
+
+    SW-BUILD-BASE
+    base image `${HOST}/base` cannot be pulled
+    h.example asks for a login, or there is no such image
+    Docker Engine 28.5.2 said: "Head "https://h.example/v2/base/manifests/latest": unauthorized: authentication required"
+    add a login for h.example to the input `base-logins`
+
+    SW-BUILD-STEP
+    step 2/2 of `Dockerfile` failed
+    "ADD x.tar /"
+    Docker Engine 28.5.2 said: "ADD failed: Error processing tar file(exit status 1): archive/tar: invalid tar header"
+    correct `Dockerfile`, or what it runs
+
+    SW-BUILD-STEP
+    step 2/2 of `Dockerfile` exits with code 4
+    "RUN apk add buildkit"
+    it wrote nothing
+    Docker Engine 28.5.2 said: "The command '/bin/sh -c apk add buildkit' returned a non-zero code: 4"
+    correct `Dockerfile`, or what it runs
+
+    SW-BUILD-BASE
+    base image `ghcr.io/acme/base` cannot be pulled
+    the engine did not reach ghcr.io
+    Docker Engine 28.5.2 said: "net/http: request canceled while waiting for connection (Client.Timeout exceeded)"
+    let the engine's machine reach ghcr.io, or name another registry in FROM
     "#);
 }
 

@@ -129,7 +129,12 @@ async fn the_engine_pushes_and_says_what_stands_in_the_way() {
     let built = classic::build(&engine, &order, "Dockerfile", context(recipe), &|_| {}).await;
     let id = built.unwrap().id.parse().unwrap();
     let host = std::env::var("SLIPWAY_REAL_REGISTRY").unwrap();
-    let login = Login { host: host.clone(), user: "AWS".into(), password: "~~~???>>>".into() };
+    let login = Login {
+        host: host.clone(),
+        user: "AWS".into(),
+        password: "~~~???>>>".into(),
+        is_ours: true,
+    };
     let name = format!("{host}/real/web:v1");
     engine.tag(&id, &name).await.unwrap();
     let push = |name: String| {

@@ -173,7 +173,12 @@ async fn an_engine_pushes_by_itself_where_that_is_the_shorter_way() {
 
 fn login() -> Login {
     let password = SecretString::from("~~~???>>>");
-    Login { host: NAME.split('/').next().unwrap().into(), user: "AWS".into(), password }
+    Login {
+        host: NAME.split('/').next().unwrap().into(),
+        user: "AWS".into(),
+        password,
+        is_ours: true,
+    }
 }
 
 async fn pushed(

@@ -26,7 +26,7 @@ fn order() -> Order {
 }
 
 fn login(host: &str) -> Login {
-    Login { host: host.into(), user: "me".into(), password: "s3cr3t".into() }
+    Login { host: host.into(), user: "me".into(), password: "s3cr3t".into(), is_ours: false }
 }
 
 /// A session whose other end is a pipe, as an engine has it.

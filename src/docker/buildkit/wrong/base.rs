@@ -54,20 +54,13 @@ pub(in crate::docker) fn cause(
         "access denied",
         "no basic auth",
         "insufficient_scope",
+        "unauthorized",
+        "denied",
     ]);
-    let given = order.logins.iter().any(|login| same_host(&login.host, host));
-    if denied && given {
-        (
-            format!(
-                "the login for {host} in `base-logins` may not pull it, or there is no such image"
-            ),
-            format!("correct the login for {host} in `base-logins`"),
-        )
+    if has(&["failed to register layer", "failed to extract"]) {
+        ("it came, and the engine could not unpack it".into(), "act on the engine's words".into())
     } else if denied {
-        (
-            format!("{host} asks for a login, or there is no such image"),
-            format!("add a login for {host} to the input `base-logins`"),
-        )
+        denial(order, host)
     } else if has(&["no match for platform", "no matching manifest"]) {
         let platforms: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
         (
@@ -79,6 +72,8 @@ pub(in crate::docker) fn cause(
             format!("{host} allows no more pulls for now"),
             format!("add a login for {host} to the input `base-logins`, which may pull more"),
         )
+    } else if has(&["500 Internal", "502 Bad", "503 Service", "504 Gateway", "HTTP status: 5"]) {
+        (format!("{host} is out of order"), "run it again when it is well".into())
     } else if has(&["x509: ", "tls: "]) {
         (
             format!("the engine does not trust the certificate of {host}"),
@@ -86,13 +81,42 @@ pub(in crate::docker) fn cause(
                 "give the engine's machine the authority of {host}, and start the engine again"
             ),
         )
-    } else if has(&["failed to do request", "dial tcp", "i/o timeout", "no such host"]) {
+    } else if has(&[
+        "failed to do request",
+        "dial tcp",
+        "i/o timeout",
+        "no such host",
+        "TLS handshake timeout",
+        "request canceled",
+    ]) {
         (
             format!("the engine did not reach {host}"),
             format!("let the engine's machine reach {host}, or name another registry in {place}"),
         )
     } else {
         (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
+    }
+}
+
+/// Whose login it was that the host does not take, if there was one.
+fn denial(order: &Order, host: &str) -> (String, String) {
+    match order.logins.iter().find(|login| same_host(&login.host, host)) {
+        Some(login) if login.is_ours => (
+            "this run's own login may not pull it, or there is no such image".into(),
+            format!(
+                "let the run's role or user read that repository, or give a login for {host} in `base-logins`"
+            ),
+        ),
+        Some(_) => (
+            format!(
+                "the login for {host} in `base-logins` may not pull it, or there is no such image"
+            ),
+            format!("correct the login for {host} in `base-logins`"),
+        ),
+        None => (
+            format!("{host} asks for a login, or there is no such image"),
+            format!("add a login for {host} to the input `base-logins`"),
+        ),
     }
 }
 
