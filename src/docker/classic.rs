@@ -18,6 +18,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::engine::Engine;
 use super::order::{Built, Heard, Listener, Order, StepState};
 use super::push::credentials;
+use super::told::USE_BUILDKIT;
 use crate::error::{Code, Failure, one_line, quoted, visible};
 use wrong::Ended;
 
@@ -94,12 +95,11 @@ fn refuse(engine: &Engine, order: &Order) -> Result<(), Failure> {
         Failure::new(Code::BuildFeature, format!("{product} cannot build with {what}"))
             .why("it has no BuildKit: its builder is the one before it")
     };
-    const BUILDKIT: &str = "use a Docker Engine with BuildKit: every one since 18.09 has it";
     if let Some(secret) = order.secrets.keys().next() {
-        return Err(lacks(&format!("secret `{secret}`")).next(BUILDKIT));
+        return Err(lacks(&format!("secret `{secret}`")).next(USE_BUILDKIT));
     }
     if order.epoch.is_some() {
-        return Err(lacks("a time of its own: SOURCE_DATE_EPOCH").next(BUILDKIT));
+        return Err(lacks("a time of its own: SOURCE_DATE_EPOCH").next(USE_BUILDKIT));
     }
     if order.platforms.len() > 1 {
         let next = "build each platform on its own, and join them: slipway index";
@@ -112,7 +112,8 @@ fn refuse(engine: &Engine, order: &Order) -> Result<(), Failure> {
     match order.platforms.first() {
         // It would run the steps of one machine and call the image another's.
         Some(platform) if !platform.runs_on(&engine.facts.native) => {
-            Err(lacks(&format!("platform {platform} on {}", engine.facts.native)).next(BUILDKIT))
+            Err(lacks(&format!("platform {platform} on {}", engine.facts.native))
+                .next(USE_BUILDKIT))
         }
         _ => Ok(()),
     }

@@ -75,12 +75,12 @@ impl Said {
 }
 
 impl Engine {
-    /// Whether its own push is the shorter way into this repository, which is said with its host. Else its tar is:
+    /// Whether its own push is the shorter way to `HOST/REPOSITORY:TAG`. Else its tar is:
     /// an engine writes down and presses all of an image, on old Go slowly, unless it remembers what it pushed.
-    pub async fn pushes_best(&self, id: &Digest, repository: &str) -> bool {
+    pub async fn pushes_best(&self, id: &Digest, name: &str) -> bool {
         match (self.facts.store, self.facts.go) {
             (Store::Containerd, _) => true,
-            (Store::Classic, Some(go)) => go >= FAST || self.was_here(id, repository).await,
+            (Store::Classic, Some(go)) => go >= FAST || self.was_here(id, split(name).0).await,
             (Store::Classic, None) => false,
         }
     }

@@ -64,6 +64,10 @@ pub(super) const MAKE_ROOM: &str =
 pub(super) const KILLED: &str =
     "code 137 is a process that was killed: if its memory ran out, use a larger runner";
 
+/// What is done where there is no BuildKit.
+pub(super) const USE_BUILDKIT: &str =
+    "use a Docker Engine with BuildKit: every one since 18.09 has it";
+
 /// The engine has no room for what it builds.
 pub(super) fn full(words: &str) -> Failure {
     Failure::new(Code::BuildEngine, "the engine's disk is full")

@@ -99,8 +99,7 @@ impl Out<'_> {
     /// By the shorter way; what the engine does not bring there is brought by us, if its store can be read for it.
     async fn one(&self, image: &EngineImage) -> Result<(Digest, String), Failure> {
         let name = self.registry.name_of(self.tag);
-        let repository = name.rsplit_once(':').map_or(name.as_str(), |(repository, _)| repository);
-        if !self.engine.pushes_best(&image.id, repository).await {
+        if !self.engine.pushes_best(&image.id, &name).await {
             return self.streamed(image).await;
         }
         if let Some(there) = self.there(image).await? {

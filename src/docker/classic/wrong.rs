@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use super::super::buildkit::detail;
 use super::super::buildkit::wrong::base;
 use super::super::order::Order;
-use super::super::told::{self, MAKE_ROOM, Place, between, last_lines, placed, shown, this_line};
+use super::super::told::{
+    self, MAKE_ROOM, Place, USE_BUILDKIT, between, last_lines, placed, shown, this_line,
+};
 use crate::error::{Code, Failure, one_line, quoted};
 
 /// What is known when a build has failed.
@@ -33,7 +35,7 @@ impl Ended<'_> {
         if has("buildkit") {
             return Failure::new(Code::BuildFeature, "this Dockerfile needs BuildKit")
                 .why(said)
-                .next("use a Docker Engine with BuildKit: every one since 18.09 has it");
+                .next(USE_BUILDKIT);
         }
         if has("platform") && has("match") {
             return Failure::new(Code::BuildPlatform, "the base is of another platform")

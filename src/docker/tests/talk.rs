@@ -125,7 +125,7 @@ async fn a_name_is_given_and_taken_but_never_the_last_one() {
 
 #[tokio::test]
 async fn an_engine_pushes_by_itself_where_that_is_the_shorter_way() {
-    const HERE: &str = "h.example/shop/web";
+    const HERE: &str = "h.example/shop/web:v1";
     let classic = |made: &str| {
         format!(r#"{{"Version":"28.0.4","ApiVersion":"1.48",{made}"Os":"linux","Arch":"amd64"}}"#)
     };
@@ -133,7 +133,7 @@ async fn an_engine_pushes_by_itself_where_that_is_the_shorter_way() {
     let own = Digest::of(b"image").to_string();
     let listed = |id: &str| {
         format!(
-            r#"[{{"Id":"{id}","ParentId":"","RepoTags":["{HERE}:x"],"RepoDigests":[],"Created":1,"Size":1,"SharedSize":-1,"Labels":{{}},"Containers":0}}]"#
+            r#"[{{"Id":"{id}","ParentId":"","RepoTags":["h.example/shop/web:x"],"RepoDigests":[],"Created":1,"Size":1,"SharedSize":-1,"Labels":{{}},"Containers":0}}]"#
         )
     };
     let (none, itself, earlier) = ("[]".to_owned(), listed(&own), listed("sha256:00"));
