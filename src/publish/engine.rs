@@ -35,10 +35,12 @@ pub async fn out_of_engine(
     let registry = remotes.registry.as_ref().ok_or_else(no_registry)?;
     let begun = Instant::now();
     let there = registry.manifest(&Reference::Tag(plan.tag.clone())).await?;
+    let is_tagged = there.is_some();
     if let Some(there) = there.filter(|there| Some(&there.digest) != before) {
         return Err(taken(&short_tag(&plan.tag, commit), &there.digest));
     }
-    let out = Out { engine, registry, remotes, ear: Ear { report, begun }, tag: &plan.tag };
+    let (ear, tag) = (Ear { report, begun }, &plan.tag);
+    let out = Out { engine, registry, remotes, ear, tag, is_tagged };
     let (digest, text) = match images {
         [one] => out.one(one).await?,
         several => out.as_index(several, commit).await?,
@@ -93,6 +95,8 @@ struct Out<'a> {
     remotes: &'a Remotes,
     ear: Ear<'a>,
     tag: &'a Tag,
+    /// Whether something was under it a moment ago.
+    is_tagged: bool,
 }
 
 impl Out<'_> {
@@ -102,7 +106,9 @@ impl Out<'_> {
         if !self.engine.pushes_best(&image.id, &name).await {
             return self.streamed(image).await;
         }
-        if let Some(there) = self.there(image).await? {
+        if self.is_tagged
+            && let Some(there) = self.there(image).await?
+        {
             return Ok(there);
         }
         let (is_classic, patience) = match self.engine.facts.store {
