@@ -117,6 +117,19 @@ ungroup() {
   rmdir /sys/fs/cgroup/*/k8s.io 2>/dev/null || true
 }
 
+# buried STATE: waits until nothing of it is left, and says what is left after ten seconds. What was killed takes the
+# kernel a moment to bury; until then its groups, mounts and folders are busy.
+buried() {
+  for _ in $(seq 50); do
+    ungroup "$1"
+    # By this folder the groups of the node are known.
+    if [ -z "$(groups "$1")" ]; then rm -rf --one-file-system "$1" 2>/dev/null || true; fi
+    if SLIPWAY_TESTBED_STATE=$1 "$testbed/left" 2>/dev/null; then return; fi
+    sleep .2
+  done
+  SLIPWAY_TESTBED_STATE=$1 "$testbed/left"
+}
+
 # The API server as its administrator.
 admin() { kubectl --kubeconfig "$state/cluster/admin.kubeconfig" "$@"; }
 
