@@ -4,6 +4,7 @@
 //! isolated and with reduced trust: whose files they are does not matter, no filter, hook or
 //! configuration of the repository is run, and nothing of the machine's own is read.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gix::bstr::{BString, ByteSlice as _};
@@ -14,8 +15,6 @@ use serde::Serialize;
 use crate::error::{Code, Failure, quoted};
 use crate::names::CommitSha;
 
-/// Changed paths that are shown.
-const SHOWN: usize = 3;
 /// Changed paths that are looked at before giving up on counting.
 const LOOKED_AT: usize = 500;
 
@@ -28,6 +27,9 @@ pub struct Checkout {
     pub branch: Option<String>,
     /// Whether tracked files differ from it.
     pub dirty: Dirty,
+    /// Files and whole folders that git neither knows nor ignores, from the root; looked for in somebody's shell
+    /// alone, since a workflow makes such files all the time.
+    pub new: Vec<String>,
     /// `owner/repo` of a remote on GitHub.
     pub origin: Option<String>,
 }
@@ -38,7 +40,7 @@ pub struct Checkout {
 pub enum Dirty {
     /// They do not.
     Clean,
-    /// They do: the first few paths.
+    /// They do: these, as far as they were counted.
     Changed(Vec<String>),
     /// It could not be told, and why.
     NotChecked(String),
@@ -71,7 +73,8 @@ pub enum Seat {
 pub fn read(context: &Path, seat: Seat) -> Result<Checkout, Failure> {
     let repository = open(context, seat)?;
     let (head, branch) = head(context, seat, &repository)?;
-    Ok(Checkout { head, branch, dirty: dirty(&repository), origin: origin(&repository) })
+    let (dirty, new) = compare(&repository, seat);
+    Ok(Checkout { head, branch, dirty, new, origin: origin(&repository) })
 }
 
 /// The `owner/repo` of its remote on GitHub alone: the tree is not compared, which can take seconds.
@@ -158,30 +161,37 @@ fn unreadable(context: &Path, seat: Seat, words: &str) -> Failure {
     })
 }
 
-fn dirty(repository: &gix::Repository) -> Dirty {
+/// Whether tracked files differ, and which files are new.
+fn compare(repository: &gix::Repository, seat: Seat) -> (Dirty, Vec<String>) {
     if repository.workdir().is_none() {
-        return Dirty::NotChecked("a bare repository has no files".into());
+        return (Dirty::NotChecked("a bare repository has no files".into()), Vec::new());
     }
-    match changed(repository) {
-        Err(words) => Dirty::NotChecked(crate::error::one_line(&words, 200)),
-        Ok(changes) if changes.paths.is_empty() => match changes.filtered {
-            Some(path) => {
-                Dirty::NotChecked(format!("`{path}` goes through a filter, which is not run"))
-            }
-            None => Dirty::Clean,
-        },
-        Ok(changes) => Dirty::Changed(changes.paths.into_iter().take(SHOWN).collect()),
-    }
+    let changes = match changed(repository, seat) {
+        Ok(changes) => changes,
+        Err(words) => {
+            return (Dirty::NotChecked(crate::error::one_line(&words, 200)), Vec::new());
+        }
+    };
+    let dirty = match (changes.paths.is_empty(), changes.filtered) {
+        (false, _) => Dirty::Changed(changes.paths.into_iter().collect()),
+        (true, Some(path)) => {
+            Dirty::NotChecked(format!("`{path}` goes through a filter, which is not run"))
+        }
+        (true, None) => Dirty::Clean,
+    };
+    (dirty, changes.new.into_iter().collect())
 }
 
 #[derive(Default)]
 struct Changes {
-    paths: std::collections::BTreeSet<String>,
+    paths: BTreeSet<String>,
+    new: BTreeSet<String>,
     /// A path whose content in the repository only a filter can make, such as that of Git LFS.
     filtered: Option<String>,
 }
 
-fn changed(repository: &gix::Repository) -> Result<Changes, String> {
+fn changed(repository: &gix::Repository, seat: Seat) -> Result<Changes, String> {
+    use gix::status::UntrackedFiles;
     let text = |e: gix::Error| e.to_string();
     let index = repository.index_or_empty().map_err(text)?;
     let mut attributes = repository
@@ -191,15 +201,25 @@ fn changed(repository: &gix::Repository) -> Result<Changes, String> {
     let status = repository
         .status(gix::progress::Discard)
         .map_err(text)?
-        .untracked_files(gix::status::UntrackedFiles::None)
+        .untracked_files(match seat {
+            Seat::Shell => UntrackedFiles::Files,
+            Seat::Step => UntrackedFiles::None,
+        })
         .index_worktree_rewrites(None)
         .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled);
     // `:/` is the whole tree, whatever the current directory is.
     let items = status.into_iter([BString::from(":/")]).map_err(text)?;
     let mut changes = Changes::default();
-    for item in items.take(LOOKED_AT) {
+    for item in items {
         let item = item.map_err(text)?;
         let path = item.location();
+        if is_new(&item) {
+            changes.new.insert(path.to_str_lossy().into_owned());
+            continue;
+        }
+        if changes.paths.len() == LOOKED_AT {
+            continue;
+        }
         let in_tree = matches!(item, gix::status::Item::IndexWorktree(_));
         let filtered = in_tree
             && attributes.at_entry(path, None).is_ok_and(|at| at.matching_attributes(&mut filter))
@@ -212,6 +232,12 @@ fn changed(repository: &gix::Repository) -> Result<Changes, String> {
         }
     }
     Ok(changes)
+}
+
+/// What a walk through the folders found, and no comparison of what git knows.
+fn is_new(item: &gix::status::Item) -> bool {
+    use gix::status::index_worktree::Item as InTree;
+    matches!(item, gix::status::Item::IndexWorktree(InTree::DirectoryContents { .. }))
 }
 
 fn origin(repository: &gix::Repository) -> Option<String> {

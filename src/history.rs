@@ -109,7 +109,8 @@ async fn answered(
 
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Vec<Row>), Box<Halt>> {
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, None, aws, journey.github.as_ref());
+    let looking =
+        survey::look(journey.inputs, survey::Checked::default(), aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(crate::pipeline::cancelled)?;
     let (facts, remotes) = looked.map_err(|failure| Halt::unseen(journey.inputs, failure))?;
     // Else another container's image would be told as the named one's.

@@ -75,7 +75,7 @@ fn expected(given: &[Platform]) -> Vec<Platform> {
 async fn look(journey: &Journey<'_>) -> Result<Facts, Box<Halt>> {
     let begun = Instant::now();
     let inputs = journey.inputs;
-    let commit = journey.commit().await.map_err(|failure| Halt::before_reads(*failure))?.0;
+    let commit = journey.commit().await.map_err(|failure| Halt::before_reads(*failure))?.commit;
     // Nothing is read of the tree: what differs in it is in no image that is joined.
     let commit =
         commit.map(|commit| Commit { dirty: false, ..commit }).ok_or_else(nothing_named)?;

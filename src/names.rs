@@ -99,7 +99,7 @@ impl CommitSha {
 pub struct Commit {
     /// The commit that is checked out.
     pub sha: CommitSha,
-    /// Tracked files differ from it: such an image is never reused.
+    /// The tree that is built differs from it: such an image is never reused.
     pub dirty: bool,
 }
 

@@ -52,11 +52,11 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
 async fn look(journey: &Journey<'_>) -> Result<(Facts, Remotes), Box<Halt>> {
     let begun = Instant::now();
     let commit = journey.cancel.unless(journey.commit()).await.map_err(cancelled)?;
-    let (commit, unseen) = commit.map_err(|failure| Halt::before_reads(*failure))?;
-    journey.start(commit.as_ref());
-    unseen.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
+    let mut checked = commit.map_err(|failure| Halt::before_reads(*failure))?;
+    journey.start(checked.commit.as_ref());
+    checked.unseen.take().into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     let aws = journey.aws().map_err(Halt::before_reads)?;
-    let looking = survey::look(journey.inputs, commit, aws, journey.github.as_ref());
+    let looking = survey::look(journey.inputs, checked, aws, journey.github.as_ref());
     let looked = journey.cancel.unless(looking).await.map_err(cancelled)?;
     let (facts, remotes) = looked.map_err(|failure| Halt::unseen(journey.inputs, failure))?;
     journey.report.say(Event::Surveyed { took: begun.elapsed(), reads: facts.reads });

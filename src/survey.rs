@@ -33,10 +33,32 @@ pub struct Remotes {
     pub cluster: Option<Cluster>,
 }
 
+/// The commit of a run that ships one.
+#[derive(Default)]
+pub struct Checked {
+    /// The commit; none for a rollback, whose commit is found in the history.
+    pub commit: Option<Commit>,
+    /// What differs from it, by hand.
+    pub differs: Vec<Differs>,
+    /// What was not seen of it.
+    pub unseen: Option<Unseen>,
+}
+
+/// A file that is not as in the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differs {
+    /// From the root of the checkout.
+    pub path: String,
+    /// Git does not know it, and the image gets it.
+    pub is_new: bool,
+}
+
 /// What was read.
 pub struct Facts {
     /// The commit that is shipped; a rollback's is found later, in the history.
     pub commit: Option<Commit>,
+    /// What differs from it, by hand.
+    pub differs: Vec<Differs>,
     /// Who we are to AWS.
     pub caller: Caller,
     /// The ECR repository.
@@ -95,10 +117,7 @@ impl Reads {
 ///
 /// # Errors
 /// No repository, or three different words for what is shipped.
-pub async fn commit(
-    inputs: &Inputs,
-    context: Option<&Context>,
-) -> Result<(Commit, Option<Unseen>), Failure> {
+pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Checked, Failure> {
     let folder = inputs.context.clone();
     let seat = if context.is_some() { Seat::Step } else { Seat::Shell };
     // A large tree takes its time to compare: on a thread of its own, so that a cancel is heard.
@@ -108,23 +127,40 @@ pub async fn commit(
     let checkout = match read {
         Ok(checkout) => checkout,
         // An artifact that another job built needs no checkout beside it, if its commit is said.
-        Err(failure) => return said(inputs).map(|commit| (commit, None)).ok_or(failure),
+        Err(failure) => return said(inputs).ok_or(failure),
     };
     let event = context.and_then(event_commit);
     let sha = checkout::cross_check(&checkout.head, event.as_ref(), inputs.commit.as_ref())?;
     // A workflow changes files of its own checkout all the time; by hand a changed tree is another tree.
     let by_hand = context.is_none() && sha == checkout.head;
-    let dirty = by_hand && matches!(checkout.dirty, Dirty::Changed(_));
-    let unseen = match checkout.dirty {
+    if !by_hand {
+        return Ok(Checked::clean(sha));
+    }
+    let (changed, unseen) = match checkout.dirty {
+        Dirty::Changed(paths) => (paths, None),
         // It is tagged as the commit itself: who ships it should know on what grounds.
-        Dirty::NotChecked(why) if by_hand => Some(Unseen::new("changes in the checkout", why)),
-        _ => None,
+        Dirty::NotChecked(why) => (Vec::new(), Some(Unseen::new("changes in the checkout", why))),
+        Dirty::Clean => (Vec::new(), None),
     };
-    Ok((Commit { sha, dirty }, unseen))
+    // A new file changes no image that was built before.
+    let new = match (&inputs.image, checkout.new) {
+        (None, new) if !new.is_empty() => bench::built_in(inputs, new).await,
+        _ => Vec::new(),
+    };
+    let changed = changed.into_iter().map(|path| Differs { path, is_new: false });
+    let new = new.into_iter().map(|path| Differs { path, is_new: true });
+    let differs: Vec<_> = changed.chain(new).collect();
+    Ok(Checked { commit: Some(Commit { sha, dirty: !differs.is_empty() }), differs, unseen })
 }
 
-fn said(inputs: &Inputs) -> Option<Commit> {
-    inputs.commit.clone().map(|sha| Commit { sha, dirty: false })
+impl Checked {
+    fn clean(sha: CommitSha) -> Self {
+        Self { commit: Some(Commit { sha, dirty: false }), ..Self::default() }
+    }
+}
+
+fn said(inputs: &Inputs) -> Option<Checked> {
+    inputs.commit.clone().map(Checked::clean)
 }
 
 fn event_commit(context: &Context) -> Option<EventCommit> {
@@ -135,16 +171,17 @@ fn event_commit(context: &Context) -> Option<EventCommit> {
     Some(EventCommit { sha: parse(&event.sha)?, name, pull_request })
 }
 
-/// Reads everything. `commit` is absent for commands that ship none.
+/// Reads everything. There is no commit for commands that ship none.
 ///
 /// # Errors
 /// The first thing that makes a plan impossible.
 pub async fn look(
     inputs: &Inputs,
-    commit: Option<Commit>,
+    checked: Checked,
     aws: Aws,
     github: Option<&Github>,
 ) -> Result<(Facts, Remotes), Failure> {
+    let Checked { commit, differs, .. } = checked;
     let reads = Reads::default();
     let caller = caller(inputs, &aws, &reads).await?;
     let shelf = source::shelf(inputs, commit.as_ref(), (&aws, &caller.account), &reads);
@@ -178,6 +215,7 @@ pub async fn look(
     }
     let facts = Facts {
         commit,
+        differs,
         caller,
         repository: shelf.repository,
         uri: shelf.uri,

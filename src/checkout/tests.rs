@@ -100,10 +100,19 @@ fn a_shallow_clone_is_read() {
 }
 
 #[test]
-fn changed_staged_and_deleted_files_are_dirty_and_untracked_ones_are_not() {
+fn changed_staged_and_deleted_files_are_dirty_and_new_ones_are_told_by_hand() {
     let (_dir, at) = repository();
     std::fs::write(at.join("new.txt"), "new").unwrap();
-    assert_eq!(read(&at, Seat::Step).unwrap().dirty, Dirty::Clean);
+    std::fs::write(at.join("main.o"), "made").unwrap();
+    std::fs::write(at.join(".git/info/exclude"), "*.o\n").unwrap();
+    std::fs::create_dir(at.join("app/deep")).unwrap();
+    std::fs::write(at.join("app/deep/new.rs"), "new").unwrap();
+    git(&at, &["init", "-q", "other"]);
+    let found = read(&at, Seat::Step).unwrap();
+    assert_eq!((found.dirty, found.new.len()), (Dirty::Clean, 0));
+    let found = read(&at.join("app"), Seat::Shell).unwrap();
+    assert_eq!(found.dirty, Dirty::Clean);
+    assert_eq!(found.new, ["app/deep/new.rs", "new.txt", "other"]);
     std::fs::write(at.join("Dockerfile"), "FROM busybox\n").unwrap();
     assert_eq!(
         read(&at.join("app"), Seat::Step).unwrap().dirty,

@@ -5,12 +5,12 @@ use super::journey::{self, Journey};
 use crate::error::{Code, Ending, Failure, Unseen};
 use crate::image;
 use crate::report::{Event, Outcome, figures};
-use crate::survey::bench;
 use crate::survey::platforms::list;
+use crate::survey::{Checked, bench};
 
 /// Plans what can be planned without credentials.
 pub async fn plan(journey: &Journey<'_>) -> Outcome {
-    let (commit, unseen) = journey.commit().await.unwrap_or_default();
+    let Checked { commit, unseen, .. } = journey.commit().await.unwrap_or_default();
     journey.start(commit.as_ref());
     unseen.into_iter().for_each(|unseen| journey.report.say(Event::NotSeen(unseen)));
     journey.report.say(Event::NotSeen(Unseen::new("AWS, cluster", "no secrets")));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::aws::{Aws, Endpoints, RunName};
 use crate::cancel::Cancel;
-use crate::error::{Code, Ending, Failure, Severity, Told, Unseen};
+use crate::error::{Code, Ending, Failure, Severity, Told};
 use crate::github::api::Github;
 use crate::github::context::Context;
 use crate::inputs::table::Command;
@@ -189,19 +189,14 @@ pub fn told(first: &str, failure: Failure, now: &str) -> Told {
 }
 
 impl Journey<'_> {
-    /// The commit to ship, and what was not seen of it; none for a rollback, whose commit is found in
-    /// the history.
+    /// The commit to ship, and how the tree differs from it.
     ///
     /// # Errors
     /// What `survey::commit` refuses.
-    pub async fn commit(&self) -> Result<(Option<Commit>, Option<Unseen>), Box<Failure>> {
+    pub async fn commit(&self) -> Result<survey::Checked, Box<Failure>> {
         match self.inputs.intent {
-            Intent::Ship => {
-                let found = survey::commit(self.inputs, self.context).await;
-                let (commit, unseen) = found.map_err(Box::new)?;
-                Ok((Some(commit), unseen))
-            }
-            Intent::Rollback(_) => Ok((None, None)),
+            Intent::Ship => survey::commit(self.inputs, self.context).await.map_err(Box::new),
+            Intent::Rollback(_) => Ok(survey::Checked::default()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The plan as people read it: a few rows of label and text. Pure.
 
 use crate::aws::{Caller, How};
+use crate::error::one_line;
 use crate::inputs::Inputs;
 use crate::report::figures;
 use crate::restore::RestorePoint;
@@ -12,6 +13,9 @@ use super::{ImageChange, Origin, WorkloadPlan, workload};
 
 type Row = (String, String);
 
+/// So many files of a changed tree are named.
+const TOLD: usize = 3;
+
 /// Every row that is known.
 pub fn rows(
     inputs: &Inputs,
@@ -22,6 +26,7 @@ pub fn rows(
 ) -> Vec<Row> {
     let mut rows = vec![row("who", who(inputs, &facts.caller))];
     rows.extend(inputs.file.as_ref().map(|file| row("inputs", format!("also from `{file}`"))));
+    rows.extend(tree(facts));
     rows.extend(wanted.map(|wanted| row("image", image(wanted))));
     if let Some(needs) = workload.and_then(|workload| workload.needs.as_ref()) {
         let mut text = format!("{}: {}", list(&needs.platforms), needs.because);
@@ -71,6 +76,25 @@ pub fn who(inputs: &Inputs, caller: &Caller) -> String {
     };
     let expected = if inputs.expect_account.is_some() { " as expected" } else { "" };
     format!("{} {how}, account {}{expected}", caller.who.replace('`', ""), caller.account)
+}
+
+/// What makes an image one of a changed tree.
+fn tree(facts: &Facts) -> Option<Row> {
+    let commit = facts.commit.as_ref().filter(|commit| commit.dirty)?;
+    let named: Vec<_> = facts
+        .differs
+        .iter()
+        .take(TOLD)
+        .map(|file| {
+            let new = if file.is_new { " is new" } else { "" };
+            format!("`{}`{new}", one_line(&file.path, 80))
+        })
+        .collect();
+    let more = match facts.differs.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(row("tree", format!("differs from {}: {}{more}", commit.sha.short(), named.join(", "))))
 }
 
 fn image(wanted: &Wanted) -> String {

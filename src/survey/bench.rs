@@ -1,13 +1,13 @@
 //! What an image would be built with: the engine that is there, the Dockerfile, what would leave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::docker::{Builder, Engine};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
-use crate::recipe::{self, Dockerfile, Leak, Pick, Recipe, Tree, Wish};
+use crate::recipe::{self, Dockerfile, Kind, Leak, Pick, Recipe, Tree, Wish};
 
 /// Everything for a build. What is missing is told by the plan.
 pub struct Bench {
@@ -78,6 +78,46 @@ pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
     .await
 }
 
+/// Those of the files, named from the root of the checkout, that the image is built from. What cannot be read here is
+/// refused by the plan.
+pub async fn built_in(inputs: &Inputs, files: Vec<String>) -> Vec<String> {
+    let Ok(materials) = materials(inputs).await else { return Vec::new() };
+    // What is copied is the same on every machine, but for stages that name its platform.
+    let native = ["amd64", "arm64"].map(|own| Platform::new("linux", own, None));
+    let follow: Option<BTreeSet<_>> = native
+        .iter()
+        .map(|native| copied(inputs, native, &materials.dockerfile))
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.into_iter().flatten().collect());
+    let context = inputs.context.clone();
+    let found = apart(move || {
+        let place = PathBuf::from(place_in_checkout(&context));
+        let new: HashSet<_> = files.into_iter().map(PathBuf::from).collect();
+        // Of a folder that is new as a whole, such as another repository, that is told.
+        let among = |file: &Path| file.ancestors().find(|path| new.contains(*path)).map(shown);
+        let mut found = BTreeSet::new();
+        found.extend(in_checkout(&context, &materials.file).and_then(|file| among(&file)));
+        let pick = Pick::of(&context, &materials.file)?;
+        let follow = match follow {
+            Some(none) if none.is_empty() => return Ok(found),
+            follow => follow.unwrap_or_default().into_iter().collect(),
+        };
+        Tree::open(&context)?.walk(&Pick { follow, ..pick }, &mut |entry| {
+            if entry.kind != Kind::Folder {
+                found.extend(among(&place.join(&entry.path)));
+            }
+            true
+        })?;
+        Ok(found)
+    })
+    .await;
+    found.unwrap_or_default().into_iter().collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Looks at everything that would be sent. BuildKit asks only for what is copied; its predecessor gets it all.
 async fn look_over(
     inputs: &Inputs,
@@ -126,12 +166,13 @@ async fn apart<T: Send + 'static>(
 
 /// The context from the root of its checkout.
 fn place_in_checkout(context: &Path) -> String {
-    let whole = |path: &Path| path.canonicalize().ok();
-    let root = crate::checkout::root(context).and_then(|root| whole(&root));
-    let place = whole(context)
-        .zip(root)
-        .and_then(|(context, root)| Some(context.strip_prefix(root).ok()?.display().to_string()));
-    place.unwrap_or_default()
+    in_checkout(context, context).as_deref().map(shown).unwrap_or_default()
+}
+
+/// A file or folder from the root of the context's checkout.
+fn in_checkout(context: &Path, file: &Path) -> Option<PathBuf> {
+    let root = crate::checkout::root(context)?.canonicalize().ok()?;
+    Some(file.canonicalize().ok()?.strip_prefix(root).ok()?.to_owned())
 }
 
 /// The Dockerfile, and its name in messages.

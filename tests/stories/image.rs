@@ -1,9 +1,7 @@
-//! Which image serves: what ECR has under the commit's tag, what was given, or none; and whose
-//! commit it is.
+//! Which image serves: what ECR has under the commit's tag, what was given, or none.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 use slipway_sandbox::Image;
@@ -23,7 +21,7 @@ async fn held(image: &Image) -> Stage {
 }
 
 /// Ships and tells what is said, what serves then and what was written.
-async fn told(stage: &Stage) -> String {
+pub(super) async fn told(stage: &Stage) -> String {
     let told = stage.run("ship").await;
     // Layers go up side by side: their order is nobody's.
     let writes: BTreeSet<_> = stage.writes().into_iter().collect();
@@ -291,120 +289,5 @@ async fn a_docker_archive_is_shipped_like_a_layout() {
     shipped 9f2c1e4 to shop/web in @s
     web:9f2c1e4@sha256:52a3a4a3cb42, 3 updated, 3 ready
     written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
-    ");
-}
-
-/// Runs git in the story's folder, at a fixed time by a fixed person, so that commits have the same
-/// names everywhere.
-fn git(at: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", at).current_dir(at);
-    for who in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{who}_NAME"), "t").env(format!("GIT_{who}_EMAIL"), "t@t");
-        command.env(format!("GIT_{who}_DATE"), "2026-11-21T08:00:00Z");
-    }
-    let output = command.args(["-c", "init.defaultBranch=main"]).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A checkout beside the program, and its commit.
-fn checked_out(stage: &Stage) -> String {
-    let at = stage.folder.path();
-    std::fs::write(at.join("Dockerfile"), "FROM scratch\n").unwrap();
-    git(at, &["init", "-q"]);
-    git(at, &["add", "Dockerfile"]);
-    git(at, &["commit", "-qm", "one"]);
-    git(at, &["rev-parse", "HEAD"])
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_changed_tree_gets_a_tag_of_its_own_and_is_never_reused() {
-    let stage = Stage::new().await.serving().ships("good").input("commit", "").input("bake", "0s");
-    checked_out(&stage);
-    let stage = stage.holding("Dockerfile", "FROM scratch\nENV A=B\n");
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 0
-    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 2281ad7-dirty is newer than 3f2a91c, the newest commit shipped here
-      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
-    shipped 2281ad7-dirty to shop/web in @s
-    web:2281ad741bcd16ae3c3cfac26a4bd4fe753881a7-dirty@sha256:406c22a70f42, 3 updated, 3 ready
-    written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
-    ");
-    let stage = stage.input("image", "");
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 3
-    error[SW-IMAGE-CONFLICT]: nothing was written: immutable tag 2281ad7-dirty holds another image
-      why:  ECR has sha256:406c22a70f42, and an image of a changed tree is never reused
-      now:  2281ad7-dirty serves, 3/3 ready
-      next: commit the change, and ship that commit
-    web:2281ad741bcd16ae3c3cfac26a4bd4fe753881a7-dirty@sha256:406c22a70f42, 3 updated, 3 ready
-    written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
-    ");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clean_checkout_says_the_commit_by_itself() {
-    let stage = Stage::new().await.serving().ships("good").input("commit", "").input("bake", "0s");
-    checked_out(&stage);
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 0
-    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 2281ad7 is newer than 3f2a91c, the newest commit shipped here
-      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
-      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
-    shipped 2281ad7 to shop/web in @s
-    web:2281ad7@sha256:406c22a70f42, 3 updated, 3 ready
-    written: patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
-    ");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_commit_than_the_events_is_refused_until_it_is_said() {
-    let stage = Stage::new().await.serving().ships("good").input("commit", "").input("bake", "0s");
-    let head = checked_out(&stage);
-    let stage =
-        stage.on_github(11).variable("GITHUB_SHA", NEW).variable("GITHUB_EVENT_NAME", "push");
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 3
-    error[SW-COMMIT-MISMATCH]: nothing was written: 2281ad7 is checked out, but this run is of 9f2c1e4
-      why:  HEAD is 2281ad741bcd16ae3c3cfac26a4bd4fe753881a7, `push` names 9f2c1e4000000000000000000000000000000000
-      now:  not looked at
-      next: drop `ref` from actions/checkout, or, to ship what is checked out, set `commit: 2281ad741bcd16ae3c3cfac26a4bd4fe753881a7`
-    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
-    written: github statuses
-    ");
-    let stage = stage.input("commit", NEWER);
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 3
-    error[SW-COMMIT-MISMATCH]: nothing was written: 2281ad7 is checked out, but `commit` says c77d0be
-      why:  HEAD is 2281ad741bcd16ae3c3cfac26a4bd4fe753881a7, `commit` is c77d0be000000000000000000000000000000000
-      now:  not looked at
-      next: check out c77d0be, or set `commit: 2281ad741bcd16ae3c3cfac26a4bd4fe753881a7`
-    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
-    written: github statuses
-    ");
-    let stage = stage.input("commit", &head);
-    insta::assert_snapshot!(told(&stage).await, @r#"
-    -> 0
-    not seen: whether 2281ad7 follows 3f2a91c (GitHub answered 404 "Not Found"; the token may lack `contents: read`)
-    shipped 2281ad7 to shop/web in @s
-    web:2281ad7@sha256:406c22a70f42, 3 updated, 3 ready
-    written: github statuses, patch deployments, registry PATCH upload, registry POST upload, registry PUT manifest, registry PUT upload
-    "#);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_checkout_and_a_commit_nothing_is_shipped() {
-    let stage = Stage::new().await.serving().ships("good").input("commit", "");
-    insta::assert_snapshot!(told(&stage).await, @"
-    -> 3
-    error[SW-COMMIT-MISSING]: nothing was written: no commit is checked out in `.`
-      why:  no repository there or above
-      now:  not looked at
-      next: go to the checkout, or say which commit the image is of: `--commit`
-    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
-    written:
     ");
 }

@@ -23,4 +23,5 @@ mod rights;
 mod rollbacks;
 mod rollouts;
 mod silence;
+mod tree;
 mod unjoined;
