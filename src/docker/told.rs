@@ -2,7 +2,7 @@
 //! stands in it, and what the step wrote last.
 
 use super::order::Order;
-use crate::error::{Code, Failure, quoted};
+use crate::error::{Code, Failure, one_line, quoted};
 
 /// How many of a step's last lines are told.
 const LAST: usize = 5;
@@ -87,6 +87,18 @@ pub(super) fn no_file(order: &Order, step: &str, file: &str, place: Option<&Plac
             "correct the path, which begins at the context; if `.dockerignore` excludes it, add a line \
              with `!` before it",
         )
+}
+
+/// Quotes the end of words that are a chain, the cause last: `initializing source: Get: connection refused`.
+pub(super) fn end_of(words: &str) -> String {
+    const MOST: usize = 180;
+    let words = one_line(words, usize::MAX);
+    let fits = |at: &usize| words[*at..].chars().count() <= MOST;
+    let starts = std::iter::once(0).chain(words.match_indices(": ").map(|(at, _)| at + 2));
+    match starts.into_iter().find(fits) {
+        None | Some(0) => quoted(&words),
+        Some(at) => quoted(&format!("...{}", &words[at..])),
+    }
 }
 
 /// What stands between two marks, the first of each.

@@ -39,6 +39,10 @@ impl Ended<'_> {
             return lost(status);
         }
         let said = self.said(status);
+        // Words that end a command quote it: they say nothing else.
+        if let Some((step, code)) = said.step.zip(exit_code(&said.words)) {
+            return self.exited(&said, step, &code);
+        }
         if said.words.contains("no space left on device") {
             return full(&said.words);
         }
@@ -136,6 +140,16 @@ impl Ended<'_> {
             .why(format!("the builder: {}", quoted(&said.words)))
             .next("act on the builder's words; the lines before them are in the log of this step")
     }
+}
+
+/// `process "/bin/sh -c make" did not complete successfully: exit code: 2`, or as version 20.10 says it,
+/// `executor failed running [/bin/sh -c make]: exit code: 2`.
+fn exit_code(words: &str) -> Option<String> {
+    let is_command = ["process \"", "executor failed running ["];
+    let (before, rest) = words.rsplit_once("exit code: ")?;
+    let code: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let is_command = is_command.iter().any(|begin| before.contains(begin));
+    (is_command && !code.is_empty()).then_some(code)
 }
 
 /// Without what builders put before their words, one around the other.

@@ -52,7 +52,7 @@ impl Ended<'_> {
             Some((_, text))
                 if text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from ")) =>
             {
-                self.of_base(text, words, said)
+                self.of_base(text, words)
             }
             Some((at, text)) => self.of_step(&format!("step {at} of {file}"), text, words, said),
         }
@@ -63,7 +63,8 @@ impl Ended<'_> {
         detail::find(&dockerfile, text)
     }
 
-    fn of_base(&self, text: &str, words: &str, said: String) -> Failure {
+    fn of_base(&self, text: &str, words: &str) -> Failure {
+        let said = format!("{} said: {}", self.product, told::end_of(words));
         let image = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"));
         let image = one_line(image.unwrap_or_default(), 120);
         // Variables are not filled in there.
@@ -71,7 +72,8 @@ impl Ended<'_> {
             true => between(words, "://", "/").unwrap_or("its registry"),
             false => base::host(&image),
         };
-        let (why, next) = base::cause(self.order, words, host, "FROM");
+        let asked = base::Asked { image: &image, host, place: "FROM" };
+        let (why, next) = base::cause(self.order, words, &asked);
         let what = format!("base image `{image}` cannot be pulled");
         let failure = Failure::new(Code::BuildBase, what);
         placed(failure, self.order, self.place(text).as_ref()).why(why).why(said).next(next)

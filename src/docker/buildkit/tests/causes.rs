@@ -13,7 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tonic::{Code, Status};
 
-use super::{login, order, told, vertex, wrote};
+use super::{order, told, vertex, wrote};
 use crate::docker::Order;
 use crate::docker::buildkit::lines::Masks;
 use crate::docker::buildkit::progress::Progress;
@@ -22,7 +22,7 @@ use crate::docker::buildkit::wrong::Ended;
 const DOCKERFILE: &str = "FROM scratch AS build\nCOPY pom.xml \\\n  /src/\nRUN mvn package\n";
 
 /// A build that failed with these words, in the step of this name.
-struct Case {
+pub(super) struct Case {
     order: Order,
     step: &'static str,
     wrote: &'static str,
@@ -31,7 +31,7 @@ struct Case {
     lines: Option<(u32, u32)>,
 }
 
-fn case(step: &'static str) -> Case {
+pub(super) fn case(step: &'static str) -> Case {
     Case { order: order(), step, wrote: "", missing: Vec::new(), lines: None }
 }
 
@@ -46,13 +46,13 @@ impl Case {
         self
     }
 
-    fn order(mut self, change: impl FnOnce(&mut Order)) -> Self {
+    pub(super) fn order(mut self, change: impl FnOnce(&mut Order)) -> Self {
         change(&mut self.order);
         self
     }
 
     /// The failure as lines.
-    fn reads(self, words: &str) -> String {
+    pub(super) fn reads(self, words: &str) -> String {
         let mut progress = Progress::new(Masks::new(&self.order.secrets, &self.order.logins));
         if !self.step.is_empty() {
             let began = vertex(self.step, Some(0), None);
@@ -212,53 +212,6 @@ fn a_frontend_that_cannot_be_had_may_be_left_out() {
 }
 
 #[test]
-fn a_base_image_that_cannot_be_had_is_named_with_what_to_do() {
-    let step = "[internal] load metadata for ghcr.io/acme/base:1";
-    let failed = "ghcr.io/acme/base:1: failed to resolve source metadata for ghcr.io/acme/base:1: ";
-    let denied = format!(
-        "{failed}unexpected status from HEAD request to https://ghcr.io/v2/acme/base/manifests/1: 401 Unauthorized"
-    );
-    assert_snapshot!(case(step).reads(&denied), @r#"
-    [SW-BUILD-BASE]: base image `ghcr.io/acme/base:1` cannot be pulled
-      why: ghcr.io asks for a login, or there is no such image
-      why: the builder: "unexpected status from HEAD request to https://ghcr.io/v2/acme/base/manifests/1: 401 Unauthorized"
-      next: add a login for ghcr.io to the input `base-logins`
-    "#);
-    let given = case(step).order(|order| order.logins = vec![login("ghcr.io")]);
-    assert_snapshot!(given.reads(&denied), @r#"
-    [SW-BUILD-BASE]: base image `ghcr.io/acme/base:1` cannot be pulled
-      why: the login for ghcr.io in `base-logins` may not pull it, or there is no such image
-      why: the builder: "unexpected status from HEAD request to https://ghcr.io/v2/acme/base/manifests/1: 401 Unauthorized"
-      next: correct the login for ghcr.io in `base-logins`
-    "#);
-    assert_snapshot!(case(step).reads(&format!("{failed}ghcr.io/acme/base:1: not found")), @r#"
-    [SW-BUILD-BASE]: base image `ghcr.io/acme/base:1` cannot be pulled
-      why: ghcr.io has no such image
-      why: the builder: "ghcr.io/acme/base:1: not found"
-      next: correct the name or the tag in FROM
-    "#);
-    let platform = case(step).order(|order| order.platforms = vec!["linux/arm64".parse().unwrap()]);
-    assert_snapshot!(platform.reads(&format!("{failed}no match for platform in manifest: not found")), @r#"
-    [SW-BUILD-BASE]: base image `ghcr.io/acme/base:1` cannot be pulled
-      why: ghcr.io does not have it for linux/arm64
-      why: the builder: "no match for platform in manifest: not found"
-      next: begin with an image that is there for this platform
-    "#);
-    assert_snapshot!(case("[internal] load metadata for docker.io/library/alpine:3.20").reads("failed to solve with frontend dockerfile.v0: failed to create LLB definition: failed to do request: Head \"https://registry-1.docker.io/v2/library/alpine/manifests/3.20\": dial tcp: lookup registry-1.docker.io: no such host"), @r#"
-    [SW-BUILD-BASE]: base image `docker.io/library/alpine:3.20` cannot be pulled
-      why: the engine did not reach docker.io
-      why: the builder: "failed to do request: Head "https://registry-1.docker.io/v2/library/alpine/manifests/3.20": dial tcp: lookup registry-1.docker.io: no such host"
-      next: let the engine's machine reach docker.io, or name another registry in FROM
-    "#);
-    assert_snapshot!(case("[internal] load metadata for docker.io/library/alpine:3.20").reads("toomanyrequests: You have reached your pull rate limit"), @r#"
-    [SW-BUILD-BASE]: base image `docker.io/library/alpine:3.20` cannot be pulled
-      why: docker.io allows no more pulls for now
-      why: the builder: "toomanyrequests: You have reached your pull rate limit"
-      next: add a login for docker.io to the input `base-logins`, which may pull more
-    "#);
-}
-
-#[test]
 fn a_dockerfile_that_cannot_be_used_is_told_with_its_line() {
     assert_snapshot!(case("").lines(4, 4).reads("dockerfile parse error on line 4: unknown instruction: RUNN (did you mean RUN?)"), @r#"
     [SW-BUILD-FILE]: `Dockerfile` line 4 cannot be used
@@ -315,5 +268,16 @@ fn an_engine_that_goes_away_or_is_full_is_told_as_such() {
     [SW-BUILD-STEP]: step `exporting to image` failed
       why: the builder: "something else"
       next: act on the builder's words; the lines before them are in the log of this step
+    "#);
+}
+
+#[test]
+fn a_command_that_quotes_other_words_is_told_by_its_exit_code_alone() {
+    let case = case("[2/2] RUN report").wrote("done\n");
+    let words = "process \"/bin/sh -c report 'no space left on device' 'failed to compute cache key: \"a\"' 'context canceled'\" did not complete successfully: exit code: 3";
+    assert_snapshot!(case.reads(words), @r#"
+    [SW-BUILD-STEP]: step 2/2 of `Dockerfile` exits with code 3
+      why: its last line: "done"
+      next: correct `Dockerfile`, or what it runs
     "#);
 }

@@ -1,6 +1,7 @@
 //! The protocol over a pipe with a receiver of our own, progress and causes from what builders said.
 
 mod asking;
+mod bases;
 mod causes;
 mod folding;
 mod transfer;

@@ -1,7 +1,8 @@
 //! An image that a Dockerfile begins with or copies from, and that cannot be had.
 
+use super::super::super::told;
 use super::{Ended, Order, Said};
-use crate::error::{Code, Failure, quoted};
+use crate::error::{Code, Failure};
 
 /// Where images without a host come from.
 const HUB: &str = "docker.io";
@@ -16,7 +17,6 @@ impl Ended<'_> {
     /// The image could not be asked for or pulled.
     pub(super) fn of_base(&self, said: &Said<'_>) -> Option<Failure> {
         let image = image(said)?;
-        let host = host(image);
         let is_frontend = said.step.is_some_and(|step| step.name.contains(FRONTEND));
         let (what, place) = match is_frontend {
             true if self.order.args.contains_key("BUILDKIT_SYNTAX") => {
@@ -26,10 +26,12 @@ impl Ended<'_> {
             false => ("base image", "FROM"),
         };
         let words = said.words.as_str();
-        let (why, next) = cause(self.order, words, host, place);
+        let asked = Asked { image, host: host(image), place };
+        let (why, next) = cause(self.order, words, &asked);
         let failure = Failure::new(Code::BuildBase, format!("{what} `{image}` cannot be pulled"));
         let failure = self.with_line(failure, said).why(why);
-        let failure = failure.why(format!("the builder: {}", quoted(reason(words)))).next(next);
+        let failure =
+            failure.why(format!("the builder: {}", told::end_of(reason(words)))).next(next);
         // Others' frontends read what the engine's own does not.
         Some(if is_frontend && image.contains("docker/dockerfile") {
             failure.next(format!("or leave out {place}: the engine has a frontend of its own"))
@@ -39,63 +41,176 @@ impl Ended<'_> {
     }
 }
 
-/// Why the host does not give it, and what to do.
-pub(in crate::docker) fn cause(
-    order: &Order,
-    words: &str,
-    host: &str,
-    place: &str,
-) -> (String, String) {
-    let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
-    let denied = has(&[
-        "401 Unauthorized",
-        "403 Forbidden",
-        "authorization failed",
-        "access denied",
-        "no basic auth",
-        "insufficient_scope",
-        "unauthorized",
-        "denied",
-    ]);
-    if has(&["failed to register layer", "failed to extract"]) {
-        ("it came, and the engine could not unpack it".into(), "act on the engine's words".into())
-    } else if denied {
-        denial(order, host)
-    } else if has(&["no match for platform", "no matching manifest"]) {
-        let platforms: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
-        (
-            format!("{host} does not have it for {}", platforms.join(", ")),
-            "begin with an image that is there for this platform".into(),
-        )
-    } else if has(&["429", "toomanyrequests"]) {
-        (
+/// The image that was asked for.
+pub(in crate::docker) struct Asked<'a> {
+    pub(in crate::docker) image: &'a str,
+    pub(in crate::docker) host: &'a str,
+    /// Where the Dockerfile names it: `FROM`.
+    pub(in crate::docker) place: &'a str,
+}
+
+/// What came of asking a registry for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It came, and could not be unpacked.
+    Packed,
+    Denied,
+    NoPlatform,
+    TooMany,
+    OutOfOrder,
+    Plaintext,
+    Untrusted,
+    Unreached,
+    InPart,
+    Absent,
+    NoName,
+}
+
+/// The words of each in what engines from 20.10 to 28 and Podman say; the first that is found counts.
+const ANSWERS: &[(Answer, &[&str])] = &[
+    (Answer::Packed, &["failed to register layer", "failed to extract"]),
+    (Answer::NoPlatform, &["no match for platform", "no matching manifest"]),
+    (Answer::TooMany, &["429 Too Many", "toomanyrequests"]),
+    (
+        Answer::Denied,
+        &[
+            "401 Unauthorized",
+            "403 Forbidden",
+            "authorization failed",
+            "authentication required",
+            "access denied",
+            "no basic auth",
+            "insufficient_scope",
+            "unauthorized",
+            "denied",
+        ],
+    ),
+    (
+        Answer::OutOfOrder,
+        &["500 Internal", "502 Bad", "503 Service", "504 Gateway", "HTTP status: 5"],
+    ),
+    (
+        Answer::Plaintext,
+        &["does not look like a TLS handshake", "server gave HTTP response to HTTPS client"],
+    ),
+    (
+        Answer::Untrusted,
+        &["x509: ", "failed to verify certificate", "unknown certificate authority"],
+    ),
+    (
+        Answer::InPart,
+        &[
+            "could not fetch content descriptor",
+            "failed commit on ref",
+            "unknown blob",
+            "Error fetching blob",
+            "download failed after",
+            "does not match expected",
+            "unexpected EOF",
+        ],
+    ),
+    (
+        Answer::Unreached,
+        &[
+            "failed to do request",
+            "pinging container registry",
+            "dial tcp",
+            "i/o timeout",
+            "no such host",
+            "TLS handshake timeout",
+            "request canceled",
+            "connection reset by peer",
+            " EOF",
+        ],
+    ),
+    (
+        Answer::Absent,
+        &["not found", "manifest unknown", "name unknown", "does not exist", "StatusCode: 404"],
+    ),
+    (Answer::NoName, &["invalid reference format"]),
+];
+
+/// Why the host does not give an image, and what to do.
+pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) -> (String, String) {
+    let Asked { image, host, place } = *asked;
+    let words = bare(words, image);
+    let is_said = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+    let answer = ANSWERS.iter().find(|(_, marks)| is_said(marks)).map(|(answer, _)| *answer);
+    let (why, next) = match answer {
+        Some(Answer::Denied) => return denial(order, host),
+        Some(Answer::Packed) => (
+            "it came, and the engine could not unpack it".into(),
+            "act on the engine's words".into(),
+        ),
+        Some(Answer::NoPlatform) => {
+            let platforms: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
+            let why = format!("{host} does not have it for {}", platforms.join(", "));
+            (why, "begin with an image that is there for this platform".into())
+        }
+        Some(Answer::TooMany) => (
             format!("{host} allows no more pulls for now"),
             format!("add a login for {host} to the input `base-logins`, which may pull more"),
-        )
-    } else if has(&["500 Internal", "502 Bad", "503 Service", "504 Gateway", "HTTP status: 5"]) {
-        (format!("{host} is out of order"), "run it again when it is well".into())
-    } else if has(&["x509: ", "tls: "]) {
-        (
+        ),
+        Some(Answer::OutOfOrder) => {
+            (format!("{host} is out of order"), "run it again when it is well".into())
+        }
+        Some(Answer::Plaintext) => (
+            format!("{host} answers without TLS, which the engine asks for"),
+            format!(
+                "name a registry with TLS in {place}, or tell the engine that this one has none: \
+                 `insecure-registries` in its configuration"
+            ),
+        ),
+        Some(Answer::Untrusted) => (
             format!("the engine does not trust the certificate of {host}"),
             format!(
                 "give the engine's machine the authority of {host}, and start the engine again"
             ),
-        )
-    } else if has(&[
-        "failed to do request",
-        "dial tcp",
-        "i/o timeout",
-        "no such host",
-        "TLS handshake timeout",
-        "request canceled",
-    ]) {
-        (
+        ),
+        Some(Answer::Unreached) => (
             format!("the engine did not reach {host}"),
             format!("let the engine's machine reach {host}, or name another registry in {place}"),
-        )
-    } else {
-        (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
-    }
+        ),
+        Some(Answer::InPart) => (
+            format!("{host} has it, but not all of it came as it should"),
+            "run it again; if it stays so, push that image again or name another".into(),
+        ),
+        Some(Answer::Absent) => {
+            (format!("{host} has no such image"), format!("correct the name or the tag in {place}"))
+        }
+        Some(Answer::NoName) => {
+            ("that is no name of an image".into(), format!("correct the name in {place}"))
+        }
+        None => (
+            format!("the engine cannot use what {host} answered"),
+            format!("act on those words, or name another image in {place}"),
+        ),
+    };
+    (why, next)
+}
+
+/// Without the addresses that were asked, and the image's own names: those may hold any word.
+fn bare(words: &str, image: &str) -> String {
+    let is_said = |word: &&str| {
+        let name = word.trim_matches(['"', '\'', ',', ':', '(', ')']);
+        let is_reference = name.contains(['/', '@', ':']) && path(name) == path(image);
+        !is_reference && !name.contains("://")
+    };
+    words.split_whitespace().filter(is_said).collect::<Vec<_>>().join(" ")
+}
+
+/// An image's name without its host, tag and digest.
+fn path(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let name = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    };
+    let name = match name.split_once('/') {
+        Some((first, rest)) if is_host(first) => rest,
+        _ => name,
+    };
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 /// Whose login it was that the host does not take, if there was one.
@@ -143,9 +258,14 @@ fn reason(words: &str) -> &str {
 /// Where an image comes from.
 pub(in crate::docker) fn host(image: &str) -> &str {
     match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        Some((host, _)) if is_host(host) => host,
         _ => HUB,
     }
+}
+
+/// Whether the first part of an image's name is a host, as engines tell it from a user of Docker Hub.
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.contains(char::is_uppercase)
 }
 
 fn same_host(login: &str, host: &str) -> bool {

@@ -44,7 +44,7 @@ impl Ended<'_> {
         format!("step {}{stage} of {}{platform}", at.count, self.file())
     }
 
-    /// A step that ran and failed, or that lacks what it needs.
+    /// A step that lacks what it needs.
     pub(super) fn of_step(&self, said: &Said<'_>) -> Option<Failure> {
         let step = said.step?;
         if let Some((id, _)) =
@@ -59,12 +59,11 @@ impl Ended<'_> {
             let file = between(&said.words, "\"", "\"");
             return file.map(|file| self.no_file(said, step, file));
         }
-        let code = said.words.rsplit_once("exit code: ")?.1;
-        let code: String = code.chars().take_while(char::is_ascii_digit).collect();
-        Some(self.exited(said, step, &code))
+        None
     }
 
-    fn exited(&self, said: &Said<'_>, step: &Step, code: &str) -> Failure {
+    /// A step that ran and failed.
+    pub(super) fn exited(&self, said: &Said<'_>, step: &Step, code: &str) -> Failure {
         let name = self.step_name(step);
         let wrote =
             |words: &str| step.last.iter().find(|line| line.to_ascii_lowercase().contains(words));
