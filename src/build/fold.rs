@@ -5,10 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::docker::{Heard, StepState};
+use crate::github::foreign::MOST_LINES;
 use crate::report::{Event, Reporter, Source, Step, figures};
 
-/// Lines of a failing step that are kept.
-const KEPT: usize = 40;
+/// So many bytes are kept of what a step writes, for when it fails: the first error of a test run may stand far up.
+const KEPT: usize = 1 << 20;
 
 /// A step that took this much longer in the end is told again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -50,7 +51,10 @@ impl<'a> Fold<'a> {
         self.closed = true;
         let (steps, wrote, left_out) = self.log().rest(failed);
         self.lines(steps, 0);
-        self.lines(wrote, left_out);
+        // No more in one event than is shown of one.
+        for (at, lines) in wrote.chunks(MOST_LINES).enumerate() {
+            self.lines(lines.to_vec(), if at == 0 { left_out } else { 0 });
+        }
         self.report.say(Event::Closed { source: Source::Build });
     }
 
@@ -99,6 +103,8 @@ struct Heeded {
     /// How it stood when its line was told.
     told: Option<StepState>,
     wrote: VecDeque<String>,
+    /// How many bytes that is.
+    size: usize,
     left_out: usize,
 }
 
@@ -112,16 +118,15 @@ impl Log {
                 match state {
                     StepState::Begun => Some(News::Begun(step.title())),
                     StepState::Rests => None,
-                    _ => step.tell().map(News::Line),
+                    StepState::Done(_) | StepState::Cached => {
+                        step.forget();
+                        step.tell().map(News::Line)
+                    }
+                    StepState::Failed => step.tell().map(News::Line),
                 }
             }
             Heard::Line { number, text } => {
-                let step = self.step(number);
-                if step.wrote.len() == KEPT {
-                    step.wrote.pop_front();
-                    step.left_out += 1;
-                }
-                step.wrote.push_back(text);
+                self.step(number).keep(text);
                 None
             }
             Heard::Warning { text } => Some(News::Line(format!("warning: {text}"))),
@@ -141,6 +146,7 @@ impl Log {
                 state: StepState::Begun,
                 told: None,
                 wrote: VecDeque::new(),
+                size: 0,
                 left_out: 0,
             });
             self.steps.len() - 1
@@ -171,6 +177,22 @@ impl Log {
 impl Heeded {
     fn title(&self) -> String {
         format!("#{} {}", self.number, self.name)
+    }
+
+    fn keep(&mut self, text: String) {
+        self.size += text.len();
+        self.wrote.push_back(text);
+        while self.size > KEPT {
+            let Some(first) = self.wrote.pop_front() else { return };
+            self.size -= first.len();
+            self.left_out += 1;
+        }
+    }
+
+    /// A step that went well is one line.
+    fn forget(&mut self) {
+        self.wrote = VecDeque::new();
+        (self.size, self.left_out) = (0, 0);
     }
 
     /// Its line: once, though builders take steps up again, but where what comes of that is worth a line.
@@ -240,14 +262,15 @@ mod tests {
         let mut log = Log::default();
         log.hear(step(1, "[1/2] RUN wait", StepState::Begun));
         log.hear(step(2, "[2/2] RUN make", StepState::Begun));
-        (0..KEPT + 2).for_each(|n| {
+        log.hear(Heard::Line { number: 2, text: "x".repeat(KEPT) });
+        (0..1000).for_each(|n| {
             log.hear(Heard::Line { number: 2, text: format!("line {n}") });
         });
         let failed = log.hear(step(2, "[2/2] RUN make", StepState::Failed));
         assert_eq!(failed, line("#2 [2/2] RUN make  failed"));
         let (steps, wrote, left_out) = log.rest(true);
         assert_eq!(steps, ["#1 [1/2] RUN wait"], "it was stopped where it stood");
-        assert_eq!((wrote[0].as_str(), wrote.len(), left_out), ("#2 line 2", KEPT, 2));
+        assert_eq!((wrote[0].as_str(), wrote.len(), left_out), ("#2 line 0", 1000, 1));
     }
 
     #[test]

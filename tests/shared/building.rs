@@ -140,6 +140,10 @@ async fn a_step_that_writes_much_is_told_by_its_last_lines() {
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     "#);
+    // All of it is in the log: what failed first may stand far up.
+    let lines = told.err.lines().filter_map(|line| line.strip_prefix("| #")?.split_once(' '));
+    let wrote: Vec<u32> = lines.filter_map(|(_, text)| text.parse().ok()).collect();
+    assert_eq!(wrote, (1..=300).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
