@@ -20,9 +20,6 @@ use crate::survey::source::{self, Shelf};
 use crate::survey::{self, Reads};
 use part::{Found, Part};
 
-/// What is expected where `platform` says nothing: what native runners are there for.
-const USUAL: [&str; 2] = ["linux/amd64", "linux/arm64"];
-
 /// What was read.
 struct Facts {
     commit: Commit,
@@ -65,8 +62,7 @@ async fn line(journey: &Journey<'_>) -> Result<Outcome, Box<Halt>> {
 
 /// The platforms whose images are joined, each once, in the order of the index.
 fn expected(given: &[Platform]) -> Vec<Platform> {
-    let usual = || USUAL.iter().filter_map(|platform| platform.parse().ok()).collect();
-    let mut platforms: Vec<_> = if given.is_empty() { usual() } else { given.to_vec() };
+    let mut platforms = if given.is_empty() { Platform::usual().to_vec() } else { given.to_vec() };
     platforms.sort();
     platforms.dedup();
     platforms

@@ -361,6 +361,12 @@ impl Platform {
         Self { os: os.into(), architecture: architecture.into(), variant: variant.map(Into::into) }
     }
 
+    /// What runners and nodes are there for, in order.
+    #[must_use]
+    pub fn usual() -> [Self; 2] {
+        ["amd64", "arm64"].map(|architecture| Self::new("linux", architecture, None))
+    }
+
     /// Whether a node of platform `node` can run an image of this platform. A node reports no
     /// variant, so a variant on our side is believed; an image without one runs on any.
     #[must_use]

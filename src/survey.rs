@@ -75,6 +75,8 @@ pub struct Facts {
     pub recipe: Option<Recipe>,
     /// What ECR has under the commit's tag.
     pub held: Option<Held>,
+    /// Tags of its images for one platform each, where nobody joined them.
+    pub parts: Vec<Tag>,
     /// What this run made and pushed: the plan is drafted again with it.
     pub made: Option<Held>,
     /// The workload and what is around it; absent with `until: push`.
@@ -224,6 +226,7 @@ pub async fn look(
         bench,
         recipe,
         held: shelf.held,
+        parts: shelf.parts,
         made: None,
         place,
         unseen,

@@ -67,6 +67,8 @@ impl Build {
     pub fn each_secret(&self, mut each: impl FnMut(&str)) {
         let passwords = self.logins.iter().map(|login| &login.password);
         self.secrets.values().chain(passwords).for_each(|secret| each(secret.expose_secret()));
+        let args = self.args.iter().filter(|(name, value)| crate::recipe::is_secret(name, value));
+        args.for_each(|(_, value)| each(value));
     }
 }
 

@@ -207,6 +207,7 @@ fn shipped(
             Some(held) if !moves(held) => {
                 Err(Box::new(conflict(inputs, &commit, None, (held, found))))
             }
+            None if !facts.parts.is_empty() => Err(unjoined(facts, &commit)),
             _ => {
                 let building = super::build::building(inputs, facts, &commit, needs, draft)?;
                 let has = building.platforms.clone();
@@ -214,6 +215,27 @@ fn shipped(
             }
         },
     }
+}
+
+/// Native runners pushed the commit's images, and none is under its own tag: one that is built here would take the
+/// tag from all of them.
+fn unjoined(facts: &Facts, commit: &Commit) -> Box<Failure> {
+    let name = facts.uri.as_ref().map(|uri| (uri.to_string(), uri.repository.clone()));
+    let (uri, name) = name.unwrap_or_default();
+    let shown = |tag: &Tag| tag.as_str().replacen(commit.sha.as_str(), commit.sha.short(), 1);
+    let tags: Vec<_> = facts.parts.iter().map(shown).collect();
+    let only: Vec<_> = facts.parts.iter().map(|tag| format!("image: {uri}:{tag}")).collect();
+    let failure = Failure::new(
+        Code::PlatformMissing,
+        format!("the images of {} for each platform are not joined", commit.short()),
+    )
+    .why(format!("ECR `{name}` has {}, and no {}", tags.join(" and "), commit.short()))
+    .next("run `command: index` before this step, once all of them are pushed");
+    // With both there is no one to take.
+    Box::new(match &only[..] {
+        [only] => failure.next(format!("or, to ship that one alone, `{only}`")),
+        _ => failure,
+    })
 }
 
 /// Inputs of a build that there is none of.

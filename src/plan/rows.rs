@@ -54,7 +54,7 @@ pub fn rows(
         rows.extend(workload::strategy(&place.live).map(|said| row("strategy", said.into())));
     }
     match (inputs.push_only, workload) {
-        (true, _) => rows.push(row("until", "the push: no rollout".into())),
+        (true, _) => rows.push(row("until", until(inputs, facts))),
         (false, Some(_)) => rows.push(row("watch", watch(inputs))),
         (false, None) => {}
     }
@@ -76,6 +76,17 @@ pub fn who(inputs: &Inputs, caller: &Caller) -> String {
     };
     let expected = if inputs.expect_account.is_some() { " as expected" } else { "" };
     format!("{} {how}, account {}{expected}", caller.who.replace('`', ""), caller.account)
+}
+
+/// Where the run ends, and what has to follow where the tag is that of one platform.
+fn until(inputs: &Inputs, facts: &Facts) -> String {
+    match (&facts.commit, &inputs.platforms[..]) {
+        (Some(commit), [only]) => {
+            let short = commit.short();
+            format!("the push of {only}: `index` puts it under {short}, nothing is rolled out")
+        }
+        _ => "the push: no rollout".into(),
+    }
 }
 
 /// What makes an image one of a changed tree.

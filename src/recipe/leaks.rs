@@ -22,7 +22,7 @@ use std::thread;
 use self::content::Scanner;
 use self::named::{is_real, is_secret_name, pairs};
 use self::names::Named;
-use super::dockerfile::Dockerfile;
+use super::dockerfile::{Args, Dockerfile};
 use super::pick::Pick;
 use super::tree::{Kind, Tree};
 use crate::error::{Code, Failure};
@@ -59,7 +59,8 @@ impl fmt::Display for Leak {
 const ENVIRONMENT: &str = "the image's environment";
 const HISTORY: &str = "the image's history";
 const LABELS: &str = "the image's labels";
-const PLACES: [&str; 3] = [ENVIRONMENT, HISTORY, LABELS];
+const ARGUMENTS: &str = "`build-args`";
+const PLACES: [&str; 4] = [ENVIRONMENT, HISTORY, LABELS, ARGUMENTS];
 
 /// Larger files are no notes, and no keys.
 const LARGEST: u64 = 1024 * 1024;
@@ -225,6 +226,34 @@ fn with_values(words: Vec<String>) -> Vec<String> {
     words.into_iter().filter(|word| word.contains('=')).collect()
 }
 
+/// The same of a build's arguments, which the image's history keeps.
+#[must_use]
+pub fn leaks_in_args(args: &Args) -> Vec<Leak> {
+    let scanner = Scanner::new();
+    let told = args.iter().filter_map(|(name, value)| in_pair(ARGUMENTS, name, value, &scanner));
+    told.map(|leak| Leak {
+        what: format!("{}, and the image's history keeps it", leak.what),
+        ..leak
+    })
+    .collect()
+}
+
+/// Whether an argument is one of them: then no log may show it.
+#[must_use]
+pub fn is_secret(name: &str, value: &str) -> bool {
+    in_pair(ARGUMENTS, name, value, &Scanner::new()).is_some()
+}
+
+fn in_pair(place: &str, name: &str, value: &str, scanner: &Scanner) -> Option<Leak> {
+    let look = scanner.scan(format!("{name}={value}").as_bytes());
+    let what = match look.first() {
+        Some((_, what)) => format!("{what}, in `{name}`"),
+        None if is_secret_name(name) && is_real(value) => format!("`{name}` has a value"),
+        None => return None,
+    };
+    Some(Leak::new(place, None, what))
+}
+
 /// The same of an image's configuration: what its environment, its history and its labels say.
 #[must_use]
 pub fn leaks_in_config(
@@ -233,15 +262,7 @@ pub fn leaks_in_config(
     labels: &BTreeMap<String, String>,
 ) -> Vec<Leak> {
     let scanner = Scanner::new();
-    let told = |place: &str, name: &str, value: &str| {
-        let look = scanner.scan(format!("{name}={value}").as_bytes());
-        let what = match look.first() {
-            Some((_, what)) => format!("{what}, in `{name}`"),
-            None if is_secret_name(name) && is_real(value) => format!("`{name}` has a value"),
-            None => return None,
-        };
-        Some(Leak::new(place, None, what))
-    };
+    let told = |place: &str, name: &str, value: &str| in_pair(place, name, value, &scanner);
     let pairs = env.iter().filter_map(|pair| pair.split_once('='));
     let mut leaks: Vec<_> =
         pairs.filter_map(|(name, value)| told(ENVIRONMENT, name, value)).collect();

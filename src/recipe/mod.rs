@@ -17,7 +17,7 @@ mod tests;
 
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
 pub use label::Recipe;
-pub use leaks::{Leak, leaks, leaks_in_config, refusal};
+pub use leaks::{Leak, is_secret, leaks, leaks_in_args, leaks_in_config, refusal};
 pub use pick::Pick;
 pub use stream::{Sending, sending};
 pub use tree::{Entry, Kind, Tree};

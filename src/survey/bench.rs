@@ -83,8 +83,7 @@ pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
 pub async fn built_in(inputs: &Inputs, files: Vec<String>) -> Vec<String> {
     let Ok(materials) = materials(inputs).await else { return Vec::new() };
     // What is copied is the same on every machine, but for stages that name its platform.
-    let native = ["amd64", "arm64"].map(|own| Platform::new("linux", own, None));
-    let follow: Option<BTreeSet<_>> = native
+    let follow: Option<BTreeSet<_>> = Platform::usual()
         .iter()
         .map(|native| copied(inputs, native, &materials.dockerfile))
         .collect::<Option<Vec<_>>>()
@@ -126,6 +125,7 @@ async fn look_over(
 ) -> Result<(), Failure> {
     let (context, file) = (inputs.context.clone(), materials.file.clone());
     let dockerfile = materials.dockerfile.clone();
+    let args = recipe::leaks_in_args(&inputs.build.args);
     let copied = match shop.engine.facts.builder {
         Builder::BuildKit => copied(inputs, &shop.engine.facts.native, &dockerfile),
         Builder::Classic => None,
@@ -140,13 +140,14 @@ async fn look_over(
         }
     })
     .await?;
+    materials.leaks.extend(args);
     Ok(())
 }
 
 /// What the builds would copy, for each platform that may be built: the nodes tell later which are.
 fn copied(inputs: &Inputs, native: &Platform, dockerfile: &Dockerfile) -> Option<Vec<String>> {
     let target = inputs.build.target.as_deref();
-    let usual = ["amd64", "arm64"].map(|architecture| Platform::new("linux", architecture, None));
+    let usual = Platform::usual();
     let mut all = BTreeSet::new();
     let all_of_them = if inputs.platforms.is_empty() { &usual[..] } else { &inputs.platforms };
     for wanted in all_of_them {

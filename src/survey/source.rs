@@ -10,7 +10,7 @@ use crate::error::{Code, Failure, Unseen};
 use crate::http;
 use crate::image::{self, Image};
 use crate::inputs::{Inputs, Intent};
-use crate::names::{Account, Commit, EcrRef, ImageRef, Repository};
+use crate::names::{Account, Commit, EcrRef, ImageRef, Platform, Repository, Tag};
 use crate::record::Record;
 use crate::registry::{Held, Login, Original, Reference, Registry};
 
@@ -48,6 +48,8 @@ pub struct Shelf {
     pub registry: Option<Registry>,
     /// What the commit's tag names.
     pub held: Option<Held>,
+    /// Tags of its images for one platform each, where its own tag names nothing.
+    pub parts: Vec<Tag>,
     /// The image that was given.
     pub source: Option<Source>,
     /// What could not be seen.
@@ -146,6 +148,7 @@ async fn ecr(
         missing: None,
         registry: None,
         held: None,
+        parts: Vec::new(),
         source: None,
         unseen: Vec::new(),
     };
@@ -172,6 +175,9 @@ async fn ecr(
             if let Some(commit) = commit {
                 reads.add(1);
                 shelf.held = registry.held(&Reference::Tag(super::tag(inputs, commit))).await?;
+                if shelf.held.is_none() && builds(inputs) && !commit.dirty {
+                    shelf.parts = parts(&registry, commit, reads).await?;
+                }
             }
             shelf.registry = Some(registry);
         }
@@ -181,6 +187,22 @@ async fn ecr(
     }
     shelf.repository = Some((name.clone(), state));
     Ok(shelf)
+}
+
+/// Whether this run would build where nothing is under the commit's tag.
+fn builds(inputs: &Inputs) -> bool {
+    super::ships(inputs) && inputs.image.is_none() && !inputs.push_only
+}
+
+/// Images of the commit that native runners pushed, and that nobody has joined.
+async fn parts(registry: &Registry, commit: &Commit, reads: &Reads) -> Result<Vec<Tag>, Failure> {
+    let tags: Vec<_> = Platform::usual().iter().map(|usual| commit.tag_for(usual)).collect();
+    reads.add(tags.len());
+    let asked = tags.into_iter().map(|tag| async move {
+        Ok(registry.held(&Reference::Tag(tag.clone())).await?.map(|_| tag))
+    });
+    let found: Vec<Option<Tag>> = futures_util::future::try_join_all(asked).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The image that a rollback puts back, by the digest that was recorded for its commit, else by its tag.

@@ -9,7 +9,7 @@ async fn a_commit_is_built_shipped_and_then_unchanged() {
     scene.names_what_was_built();
     insta::assert_snapshot!(scene.talk(&told), @r#"
     slipway 0.1.0: ship 9f2c1e4 to shop/web in prod
-    survey   @s  24 reads, nothing written
+    survey   @s  26 reads, nothing written
     plan
       who       user ship by access key, account 123456789012
       image     web:9f2c1e4 is not in ECR: build ./app/Dockerfile
@@ -79,7 +79,7 @@ async fn a_step_that_fails_is_told_with_what_it_wrote() {
     let told = scene.run("ship").await;
     insta::assert_snapshot!(scene.talk(&told), @r#"
     slipway 0.1.0: ship 9f2c1e4 to shop/web in prod
-    survey   @s  24 reads, nothing written
+    survey   @s  26 reads, nothing written
     plan
       who       user ship by access key, account 123456789012
       image     web:9f2c1e4 is not in ECR: build ./app/Dockerfile
@@ -269,7 +269,7 @@ async fn a_secret_that_no_step_asks_for_is_a_slip() {
     let told = scene.run("plan").await;
     insta::assert_snapshot!(scene.called(&told.err), @"
     slipway 0.1.0: plan 9f2c1e4 for shop/web in prod
-    survey   @s  24 reads, nothing written
+    survey   @s  26 reads, nothing written
     notice[SW-BUILD-FILE]: secret `npm` is mounted by no step of `./app/Dockerfile`
       next: `RUN --mount=type=secret,id=npm`, or leave it out of `build-secrets`
     warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
@@ -296,6 +296,31 @@ async fn what_would_leave_with_the_context_is_refused() {
     -> 3
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_an_argument_is_shown_nowhere_and_refused_before_the_build() {
+    let step = "ARG NPM_TOKEN\nCOPY page /www/$NPM_TOKEN";
+    let scene = Scene::serving().await.engine().await.builds_with(step);
+    let token = "npm-kX8vv2Lq0zR7";
+    let scene = scene.variable("NPM_TOKEN", token).input("build-args", "NPM_TOKEN");
+    let forbidden = scene.run_with("ship", &[("forbid-secrets", "true")]).await;
+    insta::assert_snapshot!(scene.ends(&forbidden), @"
+    error[SW-BUILD-SECRET]: nothing was written: a secret would leave with the build
+      why:  `build-args`: `NPM_TOKEN` has a value, and the image's history keeps it
+      now:  3f2a91c serves, 3/3 ready
+      next: add what is not needed to .dockerignore; hand a secret that is over in `build-secrets`
+    -> 3
+    web:3f2a91c@@OLD@, 3 ready, run @OLD@
+    ");
+    let told = scene.run("ship").await;
+    assert_eq!(told.exit, 0, "{}", told.err);
+    let steps = told.err.lines().filter(|line| line.contains("COPY page /www/"));
+    insta::assert_snapshot!(steps.collect::<Vec<_>>().join("\n"), @"
+    | #6 [3/4] COPY page /www/***
+    | #7 [4/4] COPY page /www/index.html
+    ");
+    assert!(!format!("{}{}", told.out, told.err).contains(token));
 }
 
 #[tokio::test(flavor = "multi_thread")]

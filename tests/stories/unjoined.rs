@@ -7,7 +7,7 @@ use slipway_sandbox::Fault;
 use super::index::{
     both, entry, holding, image, put_index, refused, tag, with, without_annotations,
 };
-use crate::stage::{NEW, NEWER};
+use crate::stage::{NEW, NEWER, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_is_missing_is_named_with_what_is_there() {
@@ -53,6 +53,31 @@ async fn a_part_that_is_missing_is_named_with_what_is_there() {
       next: leave `index` out to ship the one in ECR, or ship a new commit
     9f2c1e4 sha256:5bed872540f3
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_nobody_joined_are_not_built_a_second_time() {
+    let one = holding(&[("linux/amd64", image("linux/amd64"))]).await;
+    let one = one.input("image", "");
+    insta::assert_snapshot!(one.run("ship").await.words(), @"
+    -> 3
+    error[SW-PLATFORM-MISSING]: nothing was written: the images of 9f2c1e4 for each platform are not joined
+      why:  ECR `web` has 9f2c1e4-linux-amd64, and no 9f2c1e4
+      now:  3f2a91c serves, 3/3 ready
+      next: run `command: index` before this step, once all of them are pushed
+            or, to ship that one alone, `image: 123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/web:9f2c1e4000000000000000000000000000000000-linux-amd64`
+    ");
+    let two = [("linux/amd64", image("linux/amd64")), ("linux/arm64", image("linux/arm64"))];
+    let two = holding(&two).await.input("image", "");
+    insta::assert_snapshot!(two.run("plan").await.words(), @"
+    -> 3
+    error[SW-PLATFORM-MISSING]: nothing would be written: the images of 9f2c1e4 for each platform are not joined
+      why:  ECR `web` has 9f2c1e4-linux-amd64 and 9f2c1e4-linux-arm64, and no 9f2c1e4
+      now:  3f2a91c serves, 3/3 ready
+      next: run `command: index` before this step, once all of them are pushed
+    ");
+    let written: Vec<_> = [one, two].iter().flat_map(Stage::writes).collect();
+    assert_eq!(written, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
