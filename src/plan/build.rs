@@ -55,6 +55,7 @@ pub fn building(
         emulation(inputs, shop, materials, &platforms),
     ];
     draft.refusals.extend(against.into_iter().flatten());
+    no_agent(inputs, shop, materials, (&platforms, draft));
     unread(inputs, materials, draft);
     unmounted(inputs, materials, draft);
     leaks::context(inputs, &materials.leaks, draft);
@@ -224,6 +225,28 @@ fn no_secret(
             .why(format!("`{}` line {} mounts it as required", materials.shown, missing.line))
             .next(format!("give `build-secrets: {}=VARIABLE`, and set that variable", missing.id)),
     )
+}
+
+/// An agent for SSH is not handed in: a step that may do without it runs as if nobody had one.
+fn no_agent(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    (platforms, draft): (&[Platform], &mut Draft),
+) {
+    let wished = platforms.first().map(|first| wish(inputs, &shop.engine.facts.native, first));
+    let Some(agent) = wished.and_then(|wish| materials.dockerfile.agent(wish).ok().flatten())
+    else {
+        return;
+    };
+    let failure = lacks("a step mounts an agent for SSH, and slipway hands none in")
+        .why(format!("`{}` line {}: `--mount=type=ssh`", materials.shown, agent.line))
+        .next("give it the key, or a token for HTTPS, by `build-secrets`");
+    if agent.required {
+        draft.refusals.push(failure.next("or build with buildx, and give its archive as `image`"));
+    } else {
+        draft.warnings.push((failure, false));
+    }
 }
 
 /// A last stage that says itself what it is for: BuildKit would label it as what was asked for all the same.

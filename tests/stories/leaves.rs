@@ -29,6 +29,43 @@ async fn a_secret_in_the_environment_of_an_archive_is_found_before_it_leaves() {
     ");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_for_ssh_that_nobody_hands_in_is_said_before_the_build() {
+    let mut stage = Stage::new().await.serving().input("image", "").input("bake", "0s");
+    stage.bring_engine(Kind::default()).await;
+    let file = |mount: &str| format!("FROM scratch AS a\nRUN --mount=type=ssh{mount} [\"/x\"]\n");
+    let stage = stage.holding("Dockerfile", &file(",required=true"));
+    insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
+    -> 3
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    error[SW-BUILD-FEATURE]: nothing would be written: a step mounts an agent for SSH, and slipway hands none in
+      why:  `./Dockerfile` line 2: `--mount=type=ssh`
+      now:  3f2a91c serves, 3/3 ready
+      next: give it the key, or a token for HTTPS, by `build-secrets`
+            or build with buildx, and give its archive as `image`
+    ");
+    let stage = stage.holding("Dockerfile", &file(""));
+    insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
+    -> 0
+    warning[SW-BUILD-FEATURE]: a step mounts an agent for SSH, and slipway hands none in
+      why:  `./Dockerfile` line 2: `--mount=type=ssh`
+      next: give it the key, or a token for HTTPS, by `build-secrets`
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    ");
+    // No step on the way to the target mounts one.
+    let stage = stage.holding("Dockerfile", &format!("{}FROM scratch\nCOPY . /\n", file("")));
+    insta::assert_snapshot!(stage.run("plan").await.refusal(), @"
+    -> 0
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    ");
+}
+
 /// A stage that builds with a time of its own.
 async fn dated(engine: Kind) -> Stage {
     let stage = Stage::new().await.serving().holding("Dockerfile", "FROM scratch\nCOPY . .\n");

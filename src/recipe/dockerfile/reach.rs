@@ -141,6 +141,27 @@ impl Dockerfile {
         Ok(found)
     }
 
+    /// The agents for SSH that steps on the way to a target mount, one that is required before others.
+    ///
+    /// # Errors
+    /// There is no such target.
+    pub fn agent(&self, wish: Wish<'_>) -> Result<Option<Secret>, Failure> {
+        let values = self.values(wish);
+        let mut found: Vec<Secret> = Vec::new();
+        for at in self.reached(wish.target, &values)? {
+            for step in self.steps(at, &values) {
+                let agents = mounts(&step).filter(|mount| is_of(mount, "ssh"));
+                found.extend(agents.map(|mount| Secret {
+                    id: value(&mount, &["id"]).unwrap_or("default").to_owned(),
+                    required: is_required(&mount),
+                    line: step.line,
+                }));
+            }
+        }
+        found.sort_by_key(|agent| !agent.required);
+        Ok(found.into_iter().next())
+    }
+
     /// The secrets that any step of any stage mounts, where all of their ids are known.
     #[must_use]
     pub fn mounted(&self, args: &Args) -> Option<BTreeSet<String>> {
@@ -152,7 +173,7 @@ impl Dockerfile {
             if step.word == "ONBUILD" && step.rest.contains("--mount") {
                 return None;
             }
-            for mount in mounts(step).filter(|mount| is_secret(mount)) {
+            for mount in mounts(step).filter(|mount| is_of(mount, "secret")) {
                 ids.insert(secret(&mount, step.line)?.id);
             }
         }
@@ -357,25 +378,31 @@ fn mounts(step: &Instruction) -> impl Iterator<Item = Vec<(String, String)>> {
     })
 }
 
-fn is_secret(mount: &[(String, String)]) -> bool {
-    mount.iter().any(|(key, value)| key == "type" && value == "secret")
+fn is_of(mount: &[(String, String)], kind: &str) -> bool {
+    mount.iter().any(|(key, value)| key == "type" && value == kind)
+}
+
+fn is_required(mount: &[(String, String)]) -> bool {
+    mount.iter().any(|(key, value)| {
+        key == "required" && matches!(value.to_lowercase().as_str(), "" | "true" | "1" | "t")
+    })
+}
+
+/// What a field of one of these names says.
+fn value<'a>(mount: &'a [(String, String)], names: &[&str]) -> Option<&'a str> {
+    let found =
+        mount.iter().find(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
+    found.map(|(_, value)| value.as_str())
 }
 
 /// The secret that a mount asks for. One whose name is a variable is the builder's to find.
 fn secret(mount: &[(String, String)], line: usize) -> Option<Secret> {
-    let value = |names: &[&str]| {
-        let found =
-            mount.iter().find(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
-    };
-    if !is_secret(mount) {
+    if !is_of(mount, "secret") {
         return None;
     }
-    let target = value(&["target", "dst", "destination"]);
+    let target = value(mount, &["target", "dst", "destination"]);
     let last = target.and_then(|target| target.rsplit('/').next());
-    let id = value(&["source", "src"]).or(value(&["id"])).or(last)?;
-    let required = mount.iter().any(|(key, value)| {
-        key == "required" && matches!(value.to_lowercase().as_str(), "" | "true" | "1" | "t")
-    });
+    let id = value(mount, &["source", "src"]).or(value(mount, &["id"])).or(last)?;
+    let required = is_required(mount);
     (!id.contains('$')).then(|| Secret { id: id.to_owned(), required, line })
 }
