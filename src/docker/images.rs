@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::ImageHistoryResponseItem;
 use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -57,7 +59,7 @@ impl Engine {
             return Ok(None);
         }
         let api = self.api()?;
-        let (image, history) = tokio::join!(api.inspect_image(name), api.image_history(name));
+        let (image, history) = tokio::join!(api.inspect_image(name), history(&api, name));
         let both = image.and_then(|image| Ok((image, history?)));
         let (image, history) = match both {
             Ok(both) => both,
@@ -161,6 +163,16 @@ impl Engine {
             other => failure.why(format!("`{}`: {}", self.shown, causes(other))),
         }
         .next(format!("see whether the engine at `{}` still runs, and run it again", self.shown))
+    }
+}
+
+/// How an image was made, the newest step first. The containerd store says `null` of one that has no step.
+async fn history(api: &Docker, name: &str) -> Result<Vec<ImageHistoryResponseItem>, Error> {
+    match api.image_history(name).await {
+        Err(Error::JsonDataError { message, .. }) if message.starts_with("invalid type: null") => {
+            Ok(Vec::new())
+        }
+        told => told,
     }
 }
 

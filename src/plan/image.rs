@@ -343,7 +343,9 @@ fn conflict(
     let immutable = found.is_some_and(|found| !found.mutability.may_overwrite(&whole));
     let kind = if immutable { "immutable tag" } else { "tag" };
     let there = held.manifest.digest.short();
-    let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds another image"))
+    // What would be built is not known: it may be the same.
+    let what = if given.is_some() { "another image" } else { "an image already" };
+    let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds {what}"))
         .why(match given {
             Some((shown, Some(digest))) => {
                 format!("ECR has {there}, `{shown}` is {}", digest.short())

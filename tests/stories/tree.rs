@@ -56,7 +56,7 @@ async fn a_changed_tree_gets_a_tag_of_its_own_and_is_never_reused() {
     let stage = stage.input("image", "");
     insta::assert_snapshot!(told(&stage).await, @"
     -> 3
-    error[SW-IMAGE-CONFLICT]: nothing was written: immutable tag 2281ad7-dirty holds another image
+    error[SW-IMAGE-CONFLICT]: nothing was written: immutable tag 2281ad7-dirty holds an image already
       why:  ECR has sha256:406c22a70f42, and an image of a changed tree is never reused
       now:  2281ad7-dirty serves, 3/3 ready
       next: commit the change, and ship that commit

@@ -113,6 +113,10 @@ pub(super) fn history(state: &State, name: &str) -> Answer {
         newest["Id"] = json!(image.id);
         newest["Tags"] = json!(image.names);
     }
+    // As version 28 says it of an image without a step.
+    if all.is_empty() && state.kind.store == Store::Containerd {
+        return json_answer(200, &Value::Null);
+    }
     json_answer(200, &json!(all))
 }
 

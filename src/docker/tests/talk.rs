@@ -47,6 +47,8 @@ async fn an_image_is_looked_at_by_its_name() {
     let (server, engine) = answering(|asked| match asked.line.as_str() {
         "GET /images/shop/web:v1/json" => Reply::json(200, &inspected("amd64")),
         "GET /images/shop/web:v1/history" => Reply::json(200, HISTORY),
+        "GET /images/bare/json" => Reply::json(200, &inspected("amd64")),
+        "GET /images/bare/history" => Reply::json(200, "null"),
         "GET /images/broken/json" => Reply::json(500, r#"{"message":"no space left"}"#),
         _ => Reply::json(404, r#"{"message":"No such image"}"#),
     })
@@ -58,6 +60,7 @@ async fn an_image_is_looked_at_by_its_name() {
     assert_eq!(image.diff_ids, [Digest::of(b"layer")]);
     let made: Vec<_> = image.history.iter().map(|step| (step.by.as_str(), step.size)).collect();
     assert_eq!(made, [("COPY one", 7), ("RUN two", 5)]);
+    assert_eq!(engine.inspect("bare").await.unwrap().unwrap().history, []);
     assert_eq!(engine.inspect("nothing").await.unwrap(), None);
     // None of these reaches the engine: they would ask for something else.
     let asked = server.count("GET");
