@@ -163,6 +163,7 @@ fn layers(new: usize, bytes: Option<u64>, reused: usize) -> String {
     let count = |n: usize| if n == 1 { "1 layer".to_owned() } else { format!("{n} layers") };
     let bytes = bytes.map(|bytes| format!(" ({})", figures::size(bytes))).unwrap_or_default();
     match (new, reused) {
+        (0, 0) => "no layer".into(),
         (0, reused) => format!("{} reused", count(reused)),
         (new, 0) => format!("{} new{bytes}", count(new)),
         (new, reused) => format!("{} new{bytes}, {reused} reused", count(new)),

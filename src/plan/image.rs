@@ -195,7 +195,7 @@ fn shipped(
             Some(held) if is_same(source, held) => Ok(reuse(commit, held)),
             Some(held) if !moves(held) => {
                 let given = (shown(source), given_digest(source));
-                Err(Box::new(conflict(inputs, &commit, Some(given), (held, found))))
+                Err(Box::new(conflict(inputs, (facts, &commit), Some(given), (held, found))))
             }
             _ => Ok(given(commit, source)),
         },
@@ -205,7 +205,7 @@ fn shipped(
                 Ok(reuse(commit, held))
             }
             Some(held) if !moves(held) => {
-                Err(Box::new(conflict(inputs, &commit, None, (held, found))))
+                Err(Box::new(conflict(inputs, (facts, &commit), None, (held, found))))
             }
             None if !facts.parts.is_empty() => Err(unjoined(facts, &commit)),
             _ => {
@@ -334,7 +334,7 @@ fn reuse(commit: Commit, held: &Held) -> Chosen {
 
 fn conflict(
     inputs: &Inputs,
-    commit: &Commit,
+    (facts, commit): (&Facts, &Commit),
     given: Option<(&str, Option<&Digest>)>,
     (held, found): (&Held, Option<&FoundRepository>),
 ) -> Failure {
@@ -345,8 +345,8 @@ fn conflict(
     let there = held.manifest.digest.short();
     // What would be built is not known: it may be the same.
     let what = if given.is_some() { "another image" } else { "an image already" };
-    let failure = Failure::new(Code::ImageConflict, format!("{kind} {tag} holds {what}"))
-        .why(match given {
+    let failure =
+        Failure::new(Code::ImageConflict, format!("{kind} {tag} holds {what}")).why(match given {
             Some((shown, Some(digest))) => {
                 format!("ECR has {there}, `{shown}` is {}", digest.short())
             }
@@ -356,7 +356,10 @@ fn conflict(
     if commit.dirty && (!immutable || given.is_none()) {
         let kept = "a tag is not taken from an image that serves or that a rollback restores";
         let failure = if immutable { failure } else { failure.why(kept) };
-        return failure.next("commit the change, and ship that commit");
+        return failure.next(match facts.differs.iter().all(|file| file.is_new) {
+            true => "commit the new files, or leave them out of the image by .dockerignore",
+            false => "commit the change, and ship that commit",
+        });
     }
     failure.next("leave out `image` to deploy the one in ECR, or ship a new commit")
 }

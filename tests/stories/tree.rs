@@ -176,6 +176,23 @@ async fn a_new_file_that_is_built_in_makes_another_tree_and_is_named() {
     -> 0
     ["d647ab8df64be50b3651812a6616fb80efe2c07d-dirty-linux-amd64"]
     "#);
+    // What is there may be of other files.
+    let stage = stage.holding("src/main.rs", "fn main() {}");
+    insta::assert_snapshot!(planned(&stage).await, @"
+      tree      differs from d647ab8: `src/draft.rs` is new
+    slipway 0.1.0: plan d647ab8-dirty
+    -> 3
+    error[SW-IMAGE-CONFLICT]: nothing would be written: immutable tag d647ab8-dirty-linux-amd64 holds an image already
+      why:  ECR has sha256:93f62304496a, and an image of a changed tree is never reused
+      now:  not looked at
+      next: commit the new files, or leave them out of the image by .dockerignore
+    ");
+    std::fs::remove_file(stage.folder.path().join("src/draft.rs")).unwrap();
+    insta::assert_snapshot!(planned(&stage).await, @"
+      image     web:d647ab8-linux-amd64 is not in ECR: build ./Dockerfile
+    slipway 0.1.0: plan d647ab8
+    -> 0
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
