@@ -11,11 +11,8 @@ use crate::docker::{Engine, EngineImage, Heard, Login, Order, Store};
 use crate::error::{Code, Failure};
 use crate::inputs::Inputs;
 use crate::names::Platform;
-use crate::plan::build::Building;
-use crate::plan::{
-    self,
-    image::{CREATED, EVENT, RECIPE, REVISION},
-};
+use crate::plan::{self, build::Building};
+use crate::recipe::{CREATED, EVENT, RECIPE, REVISION};
 use crate::report::{Event, Reporter, Step, figures};
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::list;

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use crate::error::{Code, Failure, quoted};
 use crate::image::{self, Configured, Image, is_index};
 use crate::names::{Commit, Platform};
-use crate::plan::{
-    self,
-    image::{CREATED, RECIPE, REVISION},
-};
+use crate::plan;
+use crate::recipe::{CREATED, RECIPE, REVISION};
 use crate::registry::Held;
 use crate::survey::platforms::list;
 
@@ -174,7 +172,7 @@ mod tests {
     use super::*;
     use crate::image::Entry;
     use crate::names::Digest;
-    use crate::plan::image::EVENT;
+    use crate::recipe::EVENT;
 
     fn commit() -> Commit {
         let sha = "9f2c1e4000000000000000000000000000000000".parse().unwrap();

@@ -9,6 +9,7 @@ use crate::error::{Code, Failure};
 use crate::image::{Configured, Image};
 use crate::inputs::{Inputs, Intent, Spelling};
 use crate::names::{Commit, CommitPrefix, CommitSha, Digest, ImageRef, Platform, Repository, Tag};
+use crate::recipe::{EVENT, RECIPE, REVISION};
 use crate::registry::Held;
 use crate::restore::short_commit;
 use crate::survey::Facts;
@@ -16,18 +17,6 @@ use crate::survey::platforms::{Needs, list};
 use crate::survey::source::{InEngine, Source};
 
 use super::{Draft, ImagePlan, Origin};
-
-/// The label under which a build writes its recipe.
-pub const RECIPE: &str = "dev.slipway.recipe";
-
-/// The label that names the commit, in the OCI's words.
-pub const REVISION: &str = "org.opencontainers.image.revision";
-
-/// The label of the moment that an image says it was made at.
-pub const CREATED: &str = "org.opencontainers.image.created";
-
-/// The label under which a build writes the event it was built for.
-pub const EVENT: &str = "dev.slipway.event";
 
 /// The image that the run wants to serve.
 pub struct Wanted {

@@ -9,6 +9,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::dockerfile::{Args, Dockerfile};
 
+/// The label under which a build writes its recipe.
+pub const RECIPE: &str = "dev.slipway.recipe";
+
+/// The label that names the commit, in the OCI's words.
+pub const REVISION: &str = "org.opencontainers.image.revision";
+
+/// The label of the moment that an image says it was made at.
+pub const CREATED: &str = "org.opencontainers.image.created";
+
+/// The label under which a build writes the event it was built for.
+pub const EVENT: &str = "dev.slipway.event";
+
 /// The form that is written. Another one is not compared.
 const FORM: &str = "v1";
 
@@ -20,6 +32,8 @@ pub struct Recipe {
     target: Option<String>,
     /// Build arguments, each by a digest of its value.
     args: BTreeMap<String, String>,
+    /// The user's own labels, each by a digest of its value.
+    labels: BTreeMap<String, String>,
     secrets: BTreeSet<String>,
     /// The context from the root of the repository; empty if it is the root.
     context: String,
@@ -32,16 +46,21 @@ impl Recipe {
         dockerfile: &Dockerfile,
         target: Option<&str>,
         args: &Args,
+        labels: &BTreeMap<String, String>,
         secrets: impl IntoIterator<Item = &'a str>,
         context: &str,
     ) -> Self {
-        let args = args.iter().map(|(name, value)| (name.clone(), short(name, value)));
+        let kept = |(name, value): (&String, &String)| (name.clone(), short(name, value));
+        // The commit is compared by its own label. The time is nothing that an image is made from, and tools that
+        // make labels give another one in each run.
+        let compared = |name: &str| !matches!(name, REVISION | CREATED);
         let context = super::ignore::clean(context);
         Self {
             dockerfile: dockerfile.digest().into(),
             // The names of stages are the same in any case.
             target: target.map(str::to_lowercase),
-            args: args.collect(),
+            args: args.iter().map(kept).collect(),
+            labels: labels.iter().filter(|(name, _)| compared(name)).map(kept).collect(),
             secrets: secrets.into_iter().map(str::to_owned).collect(),
             context: if context == "." { String::new() } else { context },
         }
@@ -54,6 +73,9 @@ impl Recipe {
         fields.extend(self.target.as_ref().map(|target| field("target", target)));
         for (name, digest) in &self.args {
             fields.push(format!("arg:{}={digest}", plain(name)));
+        }
+        for (name, digest) in &self.labels {
+            fields.push(format!("label:{}={digest}", plain(name)));
         }
         fields.extend(self.secrets.iter().map(|id| field("secret", id)));
         if !self.context.is_empty() {
@@ -79,13 +101,8 @@ impl Recipe {
         if let Some(ours) = self.target.as_deref().filter(|_| theirs.target != self.target) {
             told.push(one("target", theirs.target.as_deref(), ours));
         }
-        for (name, ours) in &self.args {
-            told.extend(match theirs.args.get(name) {
-                Some(theirs) if theirs == ours => None,
-                Some(_) => Some(format!("build arg `{name}` differs")),
-                None => Some(format!("it was built without build arg `{name}`")),
-            });
-        }
+        told.extend(values("build arg", &self.args, &theirs.args));
+        told.extend(values("label", &self.labels, &theirs.labels));
         let without = self.secrets.difference(&theirs.secrets);
         told.extend(without.map(|id| format!("it was built without secret `{id}`")));
         if !self.context.is_empty() && theirs.context != self.context {
@@ -112,8 +129,13 @@ impl Recipe {
                     recipe.secrets.insert(text()?);
                 }
                 name => {
-                    let name = read(name.strip_prefix("arg:")?)?;
-                    recipe.args.insert(name, value.to_owned());
+                    let (kind, name) = name.split_once(':')?;
+                    let all = match kind {
+                        "arg" => &mut recipe.args,
+                        "label" => &mut recipe.labels,
+                        _ => return None,
+                    };
+                    all.insert(read(name)?, value.to_owned());
                 }
             }
         }
@@ -129,8 +151,22 @@ fn one(what: &str, theirs: Option<&str>, ours: &str) -> String {
     }
 }
 
-/// Enough to tell two values of an argument from each other. It hides no short value from somebody
-/// who tries all: an argument is no secret, and the image's history has it in plain words.
+/// Which of the values that are given here differ.
+fn values(
+    what: &str,
+    ours: &BTreeMap<String, String>,
+    theirs: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let differs = |(name, ours): (&String, &String)| match theirs.get(name) {
+        Some(theirs) if theirs == ours => None,
+        Some(_) => Some(format!("{what} `{name}` differs")),
+        None => Some(format!("it was built without {what} `{name}`")),
+    };
+    ours.iter().filter_map(differs).collect()
+}
+
+/// Enough to tell two values of an argument or a label from each other. It hides no short value from somebody
+/// who tries all: neither is a secret, and the image has both in plain words.
 fn short(name: &str, value: &str) -> String {
     hex::encode(&Sha256::digest(format!("{name}\0{value}"))[..4])
 }
@@ -170,35 +206,46 @@ mod tests {
     fn recipe(
         target: Option<&str>,
         args: &[(&str, &str)],
+        labels: &[(&str, &str)],
         secrets: &[&str],
         context: &str,
     ) -> Recipe {
         let ground = Ground::with(&["Dockerfile = FROM a"]);
         let dockerfile = Dockerfile::read(&ground.at("Dockerfile")).unwrap();
-        let args = args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Recipe::new(&dockerfile, target, &args, secrets.iter().copied(), context)
+        let owned = |pairs: &[(&str, &str)]| -> Args {
+            pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        let (args, labels) = (owned(args), owned(labels));
+        Recipe::new(&dockerfile, target, &args, &labels, secrets.iter().copied(), context)
     }
 
     #[test]
     fn a_label_names_everything_and_holds_no_value() {
-        let whole =
-            recipe(Some("Prod"), &[("VERSION", "hunter2"), ("A B", "x=y")], &["npm"], "./app/");
+        let args = [("VERSION", "hunter2"), ("A B", "x=y")];
+        let whole = recipe(Some("Prod"), &args, &[("team", "hunter3")], &["npm"], "./app/");
         assert_eq!(
             whole.label(),
             "v1 dockerfile=sha256:cbb55b8f2c6a9973cd5513ff3b3e7d7dc77c9c17ec9778993697a5894543b727 \
-             target=prod arg:A%20B=c5148b79 arg:VERSION=6a95cd59 secret=npm context=app"
+             target=prod arg:A%20B=c5148b79 arg:VERSION=6a95cd59 label:team=1b5ab7c3 secret=npm context=app"
         );
         assert_eq!(whole.differences(&whole.label()), Vec::<String>::new());
         assert_eq!(Recipe::read(&whole.label()), Some(whole));
-        let bare = recipe(None, &[], &[], ".");
+        let bare = recipe(None, &[], &[], &[], ".");
         assert_eq!(bare.label().split(' ').count(), 2);
         assert_eq!(Recipe::read(&bare.label()), Some(bare));
     }
 
     #[test]
     fn what_differs_of_what_is_given_is_told() {
-        let ours = recipe(Some("prod"), &[("VERSION", "2"), ("NEW", "x")], &["npm"], "web");
-        let theirs = recipe(Some("test"), &[("VERSION", "1"), ("OLD", "x")], &["pip"], "app");
+        let ours = recipe(
+            Some("prod"),
+            &[("VERSION", "2"), ("NEW", "x")],
+            &[("a", "2"), ("b", "x")],
+            &["npm"],
+            "web",
+        );
+        let (args, labels) = ([("VERSION", "1"), ("OLD", "x")], [("a", "1"), ("c", "x")]);
+        let theirs = recipe(Some("test"), &args, &labels, &["pip"], "app");
         let other = theirs.label().replace("sha256:", "sha256:0");
         assert_eq!(
             ours.differences(&other),
@@ -207,23 +254,31 @@ mod tests {
                 "its target is `test`, not `prod`",
                 "it was built without build arg `NEW`",
                 "build arg `VERSION` differs",
+                "label `a` differs",
+                "it was built without label `b`",
                 "it was built without secret `npm`",
                 "its context is `app`, not `web`",
             ]
         );
-        let none = recipe(None, &[], &[], "");
+        let none = recipe(None, &[], &[], &[], "");
         // The job that deploys says nothing of how it was built.
-        let built = recipe(Some("a"), &[("VERSION", "1")], &["npm"], "app");
+        let built = recipe(Some("a"), &[("VERSION", "1")], &labels, &["npm"], "app");
         assert_eq!(none.differences(&built.label()), Vec::<String>::new());
         assert_eq!(
-            recipe(Some("a"), &[], &[], "").differences(&none.label()),
+            recipe(Some("a"), &[], &[], &[], "").differences(&none.label()),
             ["it has no target, not `a`"]
         );
     }
 
     #[test]
+    fn labels_of_the_commit_and_of_the_time_are_no_ingredients() {
+        let labels = [(REVISION, "a"), (CREATED, "2026-11-30T00:00:00Z")];
+        assert_eq!(recipe(None, &[], &labels, &[], ""), recipe(None, &[], &[], &[], ""));
+    }
+
+    #[test]
     fn a_label_of_another_form_is_not_compared() {
-        let ours = recipe(None, &[], &[], "");
+        let ours = recipe(None, &[], &[], &[], "");
         for other in [
             "",
             "r1",
@@ -231,6 +286,7 @@ mod tests {
             "v1",
             "v1 dockerfile",
             "v1 what=ever",
+            "v1 what:A=ever",
             "v1 dockerfile=%zz",
         ] {
             assert_eq!(

@@ -67,12 +67,13 @@ pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
     let (file, shown) = file(inputs);
     let context = inputs.context.clone();
     let (target, args) = (inputs.build.target.clone(), inputs.build.args.clone());
+    let labels = inputs.build.labels.clone();
     let secrets: Vec<_> = inputs.build.secrets.keys().cloned().collect();
     apart(move || {
         let dockerfile = Dockerfile::read(&file)?;
         let place = place_in_checkout(&context);
         let ids = secrets.iter().map(String::as_str);
-        let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, ids, &place);
+        let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, &labels, ids, &place);
         Ok(Materials { dockerfile, file, shown, recipe, leaks: Vec::new() })
     })
     .await

@@ -43,7 +43,26 @@ async fn a_commit_is_built_shipped_and_then_unchanged() {
     -> 0
     web:9f2c1e4@@NEW@, 3 ready, run @NEW@
     ");
-    // Another recipe under the same commit is not the image that was built.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_recipe_under_the_same_commit_is_not_the_image_that_was_built() {
+    let scene = Scene::serving().await.engine().await.builds(SERVES);
+    let mut scene = scene.input("labels", "team=web");
+    assert_eq!(scene.run("ship").await.exit, 0);
+    scene.names_what_was_built();
+    let scene = scene.input("labels", "team=shop\ntier=1");
+    let other = scene.run("ship").await;
+    insta::assert_snapshot!(scene.ends(&other), @"
+    error[SW-IMAGE-RECIPE]: nothing was written: tag 9f2c1e4 holds an image of another recipe
+      why:  label `team` differs
+            it was built without label `tier`
+      now:  9f2c1e4 serves, 3/3 ready
+      next: ship a new commit, or `allow: SW-IMAGE-RECIPE` if it is the right image all the same
+    -> 3
+    web:9f2c1e4@@NEW@, 3 ready, run @NEW@
+    ");
+    let scene = scene.input("labels", "");
     let scene = scene.input("build-args", "VERSION=2");
     let other = scene.run("ship").await;
     insta::assert_snapshot!(scene.ends(&other), @"
