@@ -115,10 +115,11 @@ pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
     }
 }
 
-/// The lines of an input that are not empty.
-fn lines<'a>(reader: &Reader<'a>, name: &str) -> Vec<&'a str> {
+/// The lines of an input that are not empty, each with its place among all, from 0.
+fn lines<'a>(reader: &Reader<'a>, name: &str) -> Vec<(usize, &'a str)> {
     let text = reader.text(name).unwrap_or_default();
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+    let lines = text.lines().map(str::trim).enumerate();
+    lines.filter(|(_, line)| !line.is_empty()).collect()
 }
 
 /// `NAME=VALUE` lines; what a name alone means is the caller's.
@@ -128,7 +129,7 @@ fn pairs(
     alone: impl Fn(&str) -> Result<String, String>,
 ) -> BTreeMap<String, String> {
     let mut pairs = BTreeMap::new();
-    for (at, line) in lines(reader, input).into_iter().enumerate() {
+    for (at, line) in lines(reader, input) {
         let (name, value) = match line.split_once('=') {
             Some((name, value)) => (name.trim(), Ok(value.to_owned())),
             None => (line, alone(line)),
@@ -145,7 +146,7 @@ fn pairs(
             Ok(value) => {
                 pairs.insert(name.to_owned(), value);
             }
-            Err(clause) => reader.faults.push(Fault::new(format!("`{input}`: {clause}"))),
+            Err(clause) => reader.fault_in(input, at, &format!("`{input}`: {clause}")),
         }
     }
     pairs
@@ -158,7 +159,7 @@ fn secrets(
     of: &impl Fn(&str) -> Option<String>,
 ) -> (BTreeMap<String, SecretString>, Vec<String>) {
     let (mut secrets, mut unset) = (BTreeMap::new(), Vec::new());
-    for (at, line) in lines(reader, "build-secrets").into_iter().enumerate() {
+    for (at, line) in lines(reader, "build-secrets") {
         let (id, variable) = line.split_once('=').unwrap_or((line, line));
         let is_name = |name: &str| {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
@@ -170,10 +171,11 @@ fn secrets(
             }
             None if is_name(id) && is_name(variable) => unset.push(id.to_owned()),
             // What stands there may be the secret itself: it is not shown.
-            _ => reader.faults.push(Fault::new(format!(
-                "`build-secrets`: line {} is not `ID=VARIABLE`: the value is that of the variable",
-                at + 1
-            ))),
+            _ => {
+                let told = "is not `ID=VARIABLE`: the value is that of the variable";
+                let said = format!("`build-secrets`: line {} {told}", at + 1);
+                reader.fault_in("build-secrets", at, &said);
+            }
         }
     }
     (secrets, unset)
@@ -185,7 +187,7 @@ const LONGEST: usize = 40;
 /// `HOST USER PASSWORD` lines. A line that is not understood is not shown.
 fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
     let mut logins = Vec::new();
-    for (at, line) in lines(reader, "base-logins").into_iter().enumerate() {
+    for (at, line) in lines(reader, "base-logins") {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             [host, user, password] => logins.push(Login {
                 host: host.to_owned(),
@@ -193,10 +195,10 @@ fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
                 password: password.into(),
                 is_ours: false,
             }),
-            _ => reader.faults.push(Fault::new(format!(
-                "`base-logins`: line {} is not `HOST USER PASSWORD`",
-                at + 1
-            ))),
+            _ => {
+                let said = format!("`base-logins`: line {} is not `HOST USER PASSWORD`", at + 1);
+                reader.fault_in("base-logins", at, &said);
+            }
         }
     }
     logins
@@ -205,16 +207,15 @@ fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
 /// References, or BuildKit's own form; what kinds there are is the engine's to say.
 fn caches(reader: &mut Reader<'_>, input: &'static str) -> Vec<Cache> {
     let mut caches = Vec::new();
-    for line in lines(reader, input) {
+    for (at, line) in lines(reader, input) {
         match cache(line) {
             // It is in an image, and found where that image is.
             Ok(cache) if cache.kind == "inline" && input == "cache-from" => {
-                reader.faults.push(Fault::new(
-                    "`cache-from`: an inline cache is in an image: write that image's reference",
-                ));
+                let said = "an inline cache is in an image: write that image's reference";
+                reader.fault_in(input, at, &format!("`{input}`: {said}"));
             }
             Ok(cache) => caches.push(cache),
-            Err(clause) => reader.faults.push(Fault::new(format!("`{input}`: {clause}"))),
+            Err(clause) => reader.fault_in(input, at, &format!("`{input}`: {clause}")),
         }
     }
     caches
@@ -257,6 +258,7 @@ mod tests {
         let environment = Environment::from([
             ("TOKEN".to_owned(), "t0k".to_owned()),
             ("EMPTY".into(), String::new()),
+            ("CERTIFICATE".into(), "one\ntwo=2\n".into()),
         ]);
         let mut reader = Reader::new(&values, Vec::new());
         let build = read(&mut reader, &environment);
@@ -265,12 +267,14 @@ mod tests {
 
     #[test]
     fn arguments_are_pairs_or_names_of_the_environment() {
-        let (build, faults) = typed("build-args", "VERSION=1.2=3\n\n  TOKEN \nNONE\n=x");
+        let (build, faults) =
+            typed("build-args", "VERSION=1.2=3\n\n  TOKEN \nNONE\n=x\nCERTIFICATE");
+        assert_eq!(build.args["CERTIFICATE"], "one\ntwo=2\n", "the environment's is whole");
         assert_eq!(build.args["VERSION"], "1.2=3");
         assert_eq!(build.args["TOKEN"], "t0k");
         insta::assert_snapshot!(faults.join("\n"), @"
         `build-args`: write `NONE=VALUE`, or set NONE in the environment
-        `build-args`: line 4 is not `NAME=VALUE`
+        `build-args`: line 5 is not `NAME=VALUE`
         ");
     }
 

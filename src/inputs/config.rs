@@ -1,22 +1,33 @@
 //! `slipway.yml`: the same names as everywhere, each fault with its file, line and column.
 //!
-//! Leans on serde_yaml for the language. It gives no position for a key of a mapping, so a key's
-//! position is read from the text: keys of the top level stand at the beginning of a line.
+//! Leans on serde_yaml for the language; `places` finds where an entry stands, `lines` takes lists and mappings.
+
+mod lines;
+mod places;
 
 use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 
 use super::raw::{Fault, Place, takes_lines};
-use super::table::{INPUTS, Ways, find};
+use super::table::{INPUTS, Input, Ways, find};
 use crate::error::one_line;
 use crate::names::nearest;
 
 /// What the file is called where nothing else is said.
 pub const DEFAULT: &str = "slipway.yml";
 
-/// An input's name, its value and its place.
-pub type Entry = (&'static str, String, Place);
+/// An input that the file gives.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, as it would be typed.
+    pub value: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Where each line of the value stands, if it is a list or a mapping.
+    pub lines: Vec<Place>,
+}
 
 /// What a file gives.
 #[derive(Default)]
@@ -81,31 +92,61 @@ pub fn parse(file: &str, text: &str) -> Result<(Vec<Entry>, Vec<Fault>), Fault> 
         Err(error) => {
             let place = error.location().map_or_else(|| at(1, 1), |l| at(l.line(), l.column()));
             let said = without_position(&error.to_string());
-            return Err(placed(place, &format!("this is not YAML: {said}")));
+            return Err(Fault::at(place, &format!("this is not YAML: {said}")));
         }
     };
     let Value::Mapping(root) = root else {
         let said = "the file has to be a mapping of inputs, such as `cluster: prod`";
-        return Err(placed(at(1, 1), said));
+        return Err(Fault::at(at(1, 1), said));
     };
     let mut entries = Vec::new();
     let mut faults = Vec::new();
-    for (key, value) in &root {
-        let key = scalar(key).unwrap_or_default();
-        let (line, column) = position(text, &key);
-        match entry(&key, value) {
-            Ok((name, value)) => entries.push((name, value, at(line, column))),
-            Err(said) => faults.push(placed(at(line, column), &said)),
+    for (nth, (key, value)) in root.iter().enumerate() {
+        let place = |inner: Option<usize>| {
+            let steps: Vec<_> = [nth].into_iter().chain(inner).collect();
+            let (line, column) = places::of(text, &steps).unwrap_or((1, 1));
+            at(line, column)
+        };
+        match known(&scalar(key).unwrap_or_default()) {
+            Ok(input) => entries.extend(entry(input, value, &place, &mut faults)),
+            Err(said) => faults.push(Fault::at(place(None), &said)),
         }
     }
     Ok((entries, faults))
 }
 
-fn placed(place: Place, said: &str) -> Fault {
-    Fault { said: format!("{place}: {said}"), place: Some(place) }
+/// The value of an input, with the place of each of its entries if it has some.
+fn entry(
+    input: &Input,
+    value: &Value,
+    place: &impl Fn(Option<usize>) -> Place,
+    faults: &mut Vec<Fault>,
+) -> Option<Entry> {
+    let name = input.name;
+    let entry = |value, lines| Entry { name, value, place: place(None), lines };
+    let Some(all) = takes_lines(name).then(|| lines::of(name, value)).flatten() else {
+        let Some(value) = scalar(value) else {
+            let said = format!("`{name}` has to be one value, not a list or mapping");
+            faults.push(Fault::at(place(None), &said));
+            return None;
+        };
+        return Some(entry(value.trim().to_owned(), Vec::new()));
+    };
+    let (mut taken, mut places) = (Vec::new(), Vec::new());
+    for (nth, line) in all.into_iter().enumerate() {
+        match line {
+            Ok(line) => {
+                taken.push(line.trim().to_owned());
+                places.push(place(Some(nth)));
+            }
+            Err(said) => faults.push(Fault::at(place(Some(nth)), &said)),
+        }
+    }
+    Some(entry(taken.join("\n"), places))
 }
 
-fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
+/// The input of this name, if a file may give it.
+fn known(key: &str) -> Result<&'static Input, String> {
     let Some(input) = find(key) else {
         let allowed = INPUTS.iter().filter(|i| i.ways == Ways::All).map(|i| i.name);
         let meant = match nearest(key, allowed.clone()) {
@@ -115,51 +156,18 @@ fn entry(key: &str, value: &Value) -> Result<(&'static str, String), String> {
         return Err(format!("`{}` is no input: {meant}", one_line(key, 60)));
     };
     match input.ways {
-        Ways::All | Ways::Switch => {}
-        Ways::Secret => {
-            return Err(format!(
-                "`{key}` is a secret, which no file may hold: set {}",
-                match input.environment {
-                    [] => input.own_variable(),
-                    known => known.join(" or "),
-                }
-            ));
-        }
-        Ways::NotFile | Ways::Action => {
-            return Err(format!(
-                "`{key}` belongs to one run, not into a file: use a flag or the step's `with:`"
-            ));
-        }
+        Ways::All | Ways::Switch => Ok(input),
+        Ways::Secret => Err(format!(
+            "`{key}` is a secret, which no file may hold: set {}",
+            match input.environment {
+                [] => input.own_variable(),
+                known => known.join(" or "),
+            }
+        )),
+        Ways::NotFile | Ways::Action => Err(format!(
+            "`{key}` belongs to one run, not into a file: use a flag or the step's `with:`"
+        )),
     }
-    let lines = match takes_lines(input.name) {
-        true => lines(key, value)?,
-        false => None,
-    };
-    let value = lines
-        .or_else(|| scalar(value))
-        .ok_or_else(|| format!("`{key}` has to be one value, not a list or mapping"))?;
-    Ok((input.name, value.trim().to_owned()))
-}
-
-/// A list, or a mapping of names to values, as the lines that it would be typed as. YAML reads `1.10` as 1.1, so
-/// that nothing but text is taken.
-fn lines(key: &str, value: &Value) -> Result<Option<String>, String> {
-    let text = |name: &str, value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        _ => Err(format!("`{key}`: write the value of `{}` in quotes", one_line(name, 40))),
-    };
-    let lines: Result<Vec<_>, _> = match value {
-        Value::Sequence(all) => all.iter().map(|one| text("a line", one)).collect(),
-        Value::Mapping(all) => all
-            .iter()
-            .map(|(name, value)| {
-                let name = scalar(name).unwrap_or_default();
-                Ok(format!("{name}={}", text(&name, value)?))
-            })
-            .collect(),
-        _ => return Ok(None),
-    };
-    Ok(Some(lines?.join("\n")))
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -170,18 +178,6 @@ fn scalar(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => None,
     }
-}
-
-/// Where a key of the top level stands: line and column, from 1.
-fn position(text: &str, key: &str) -> (usize, usize) {
-    let starts = |line: &str| {
-        let bare = line.trim_start_matches(['"', '\'', '{', ' ']);
-        bare.strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
-    };
-    let line = text.lines().position(starts).unwrap_or(0);
-    let column = text.lines().nth(line).and_then(|l| l.find(key)).unwrap_or(0);
-    (line + 1, column + 1)
 }
 
 /// serde_yaml ends its sentences with the position, which is told in front.
@@ -222,10 +218,28 @@ mod tests {
     fn values_of_a_mapping_are_taken_as_they_are_written_or_not_at_all() {
         let (entries, faults) =
             parse("slipway.yml", "build-args:\n  VERSION: \"1.10\"\n  NAME: web\n").unwrap();
-        assert_eq!((entries[0].1.as_str(), faults.len()), ("VERSION=1.10\nNAME=web", 0));
-        insta::assert_snapshot!(super::tests::faults("build-args: { VERSION: 1.10 }\n").join("\n"), @"slipway.yml:1:1: `build-args`: write the value of `VERSION` in quotes");
-        insta::assert_snapshot!(super::tests::faults("labels: [1]\n").join("\n"), @"slipway.yml:1:1: `labels`: write the value of `a line` in quotes");
+        assert_eq!((entries[0].value.as_str(), faults.len()), ("VERSION=1.10\nNAME=web", 0));
+        insta::assert_snapshot!(super::tests::faults("build-args: { VERSION: 1.10 }\n").join("\n"), @"slipway.yml:1:15: `build-args`: write the value of `VERSION` in quotes");
+        insta::assert_snapshot!(super::tests::faults("labels: [1]\n").join("\n"), @"slipway.yml:1:10: `labels`: write entry 1 in quotes");
         insta::assert_snapshot!(super::tests::faults("base-logins: x\n").join("\n"), @"slipway.yml:1:1: `base-logins` is a secret, which no file may hold: set SLIPWAY_BASE_LOGINS");
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_no_second_argument() {
+        let told = faults(
+            "build-args:\n  # c\n  A: |\n    one\n    B=evil\n  D: |\n    one line\n  \"E=F\": x\nlabels: { team: \"a\\nb\" }\nbuild-secrets:\n  npm: |\n    s3cret\n    s3cret\ncache-from:\n- a\n- |\n  b\n  c\n",
+        );
+        insta::assert_snapshot!(told.join("\n"), @"
+        slipway.yml:3:3: `build-args`: the value of `A` has a line break, where one line is one entry: write a list that names it alone, `- A`, and set A in the environment
+        slipway.yml:8:3: `build-args`: a name has no `=` and no line break
+        slipway.yml:9:11: `labels`: the value of `team` has a line break, where one line is one entry: write it in one line
+        slipway.yml:11:3: `build-secrets`: the value of `npm` has a line break, where one line is one entry: write the name of the variable that holds it
+        slipway.yml:16:3: `cache-from`: entry 2 has a line break, where one line is one entry: write each as an entry of its own
+        ");
+        let told = faults("build-args:\n- |\n  A=1\n  B=2\n- C=1\n");
+        insta::assert_snapshot!(told.join("\n"), @"slipway.yml:2:3: `build-args`: entry 1 has a line break, where one line is one entry: write each as an entry of its own; the value of a name alone, `- NAME`, is that of the environment, whole");
+        let (entries, _) = parse("slipway.yml", "build-args:\n  D: |\n    one line\n").unwrap();
+        assert_eq!(entries[0].value, "D=one line");
     }
 
     #[test]
@@ -237,7 +251,7 @@ mod tests {
         .unwrap();
         let values: Vec<_> = entries
             .iter()
-            .map(|(name, value, place)| (*name, value.as_str(), place.line))
+            .map(|entry| (entry.name, entry.value.as_str(), entry.place.line))
             .collect();
         assert_eq!(
             values,

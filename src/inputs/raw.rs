@@ -33,8 +33,8 @@ pub enum Origin {
     Action,
     /// An environment variable.
     Environment(String),
-    /// A line of `slipway.yml`.
-    File(Place),
+    /// `slipway.yml`: where its entry stands, and each line of a value that is a list or a mapping.
+    File(Place, Vec<Place>),
     /// The table's default.
     Default,
 }
@@ -70,6 +70,12 @@ impl Fault {
     #[must_use]
     pub fn new(said: impl Into<String>) -> Self {
         Self { said: said.into(), place: None }
+    }
+
+    /// A fault at a place.
+    #[must_use]
+    pub fn at(place: Place, said: &str) -> Self {
+        Self { said: format!("{place}: {said}"), place: Some(place) }
     }
 }
 
@@ -310,9 +316,9 @@ pub fn collect(
     let named = values.get("config").map(|given| given.value.clone());
     let mut read = config::read(folder, named.as_deref());
     faults.append(&mut read.faults);
-    for (name, value, place) in read.entries {
+    for config::Entry { name, value, place, lines } in read.entries {
         if !value.is_empty() {
-            values.entry(name).or_insert(Given { value, origin: Origin::File(place) });
+            values.entry(name).or_insert(Given { value, origin: Origin::File(place, lines) });
         }
     }
     for input in INPUTS {

@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
     /// Whether this run says it: a file says it for all runs.
     pub fn is_said(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|given| {
-            !matches!(given.origin, Origin::File(_) | Origin::Default)
+            !matches!(given.origin, Origin::File(..) | Origin::Default)
                 && !matches!(given.value.as_str(), "" | "false")
         })
     }
@@ -39,11 +39,22 @@ impl<'a> Reader<'a> {
     /// The folder of the file that gives this value, if a file outside of this folder does.
     pub fn folder_of(&self, name: &str) -> Option<&'a Path> {
         match &self.values.get(name)?.origin {
-            Origin::File(place) => {
+            Origin::File(place, _) => {
                 Path::new(&place.file).parent().filter(|folder| !folder.as_os_str().is_empty())
             }
             _ => None,
         }
+    }
+
+    /// Keeps a fault in one line of a value, counted from 0, with its place if a file gives it.
+    pub fn fault_in(&mut self, name: &str, line: usize, said: &str) {
+        let fault = match self.values.get(name).map(|given| &given.origin) {
+            Some(Origin::File(place, lines)) => {
+                Fault::at(lines.get(line).unwrap_or(place).clone(), said)
+            }
+            _ => Fault::new(said),
+        };
+        self.faults.push(fault);
     }
 
     /// Says of every input that the command cannot do without and that is absent: it is missing.
@@ -110,13 +121,11 @@ fn bad(name: &str, given: &Given, clause: &str) -> Fault {
         if secret { "not usable".into() } else { format!("\"{}\"", one_line(&given.value, 60)) };
     let from = match &given.origin {
         Origin::Environment(variable) => format!(" (from {variable})"),
-        Origin::Flag | Origin::Action | Origin::File(_) | Origin::Default => String::new(),
+        Origin::Flag | Origin::Action | Origin::File(..) | Origin::Default => String::new(),
     };
     let said = format!("`{name}` is {shown}{from}: {clause}");
     match &given.origin {
-        Origin::File(place) => {
-            Fault { said: format!("{place}: {said}"), place: Some(place.clone()) }
-        }
+        Origin::File(place, _) => Fault::at(place.clone(), &said),
         _ => Fault::new(said),
     }
 }

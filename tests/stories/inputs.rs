@@ -9,7 +9,7 @@ use slipway::inputs::table::{INPUTS, Ways};
 use crate::stage::{OLD, Stage, program};
 
 /// Runs the program with nothing but these words and variables, in a folder of its own.
-fn typed(words: &[&str], variables: &[(&str, &str)], files: &[(&str, &str)]) -> String {
+pub(super) fn typed(words: &[&str], variables: &[(&str, &str)], files: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -30,7 +30,7 @@ fn typed(words: &[&str], variables: &[(&str, &str)], files: &[(&str, &str)]) -> 
 }
 
 /// Enough for a run, but for what a story changes.
-const WHOLE: &[(&str, &str)] = &[
+pub(super) const WHOLE: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
     ("AWS_REGION", "ap-northeast-2"),

@@ -25,3 +25,4 @@ mod rollouts;
 mod silence;
 mod tree;
 mod unjoined;
+mod written;

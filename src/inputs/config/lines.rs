@@ -1,0 +1,67 @@
+//! The entries of a list or a mapping in `slipway.yml`, each as the line that it would be typed as.
+//!
+//! A line break in an entry would make two lines of it, and the second an argument that nobody wrote: it is
+//! refused. YAML reads `1.10` as 1.1, so that nothing but text is taken.
+
+use serde_yaml::Value;
+
+use super::scalar;
+use crate::error::one_line;
+
+/// The line of each entry, or what is wrong with it; none for what is neither a list nor a mapping.
+pub(super) fn of(input: &str, value: &Value) -> Option<Vec<Result<String, String>>> {
+    let told = |line: Result<String, String>| line.map_err(|said| format!("`{input}`: {said}"));
+    match value {
+        Value::Sequence(all) => {
+            let all = all.iter().enumerate();
+            Some(all.map(|(at, value)| told(listed(input, at + 1, value))).collect())
+        }
+        Value::Mapping(all) => {
+            Some(all.iter().map(|(name, value)| told(mapped(input, name, value))).collect())
+        }
+        _ => None,
+    }
+}
+
+fn mapped(input: &str, name: &Value, value: &Value) -> Result<String, String> {
+    let name = scalar(name).unwrap_or_default();
+    // It may be a whole value: it is not shown.
+    if name.contains(['=', '\n', '\r']) {
+        return Err("a name has no `=` and no line break".into());
+    }
+    let shown = one_line(&name, 40);
+    match value {
+        Value::String(text) if has_break(text) => Err(format!(
+            "the value of `{shown}` has a line break, where one line is one entry: {}",
+            match input {
+                "build-args" => format!(
+                    "write a list that names it alone, `- {shown}`, and set {shown} in the environment"
+                ),
+                "build-secrets" => "write the name of the variable that holds it".into(),
+                _ => "write it in one line".into(),
+            }
+        )),
+        Value::String(text) => Ok(format!("{name}={text}")),
+        _ => Err(format!("write the value of `{shown}` in quotes")),
+    }
+}
+
+fn listed(input: &str, at: usize, value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) if has_break(text) => Err(format!(
+            "entry {at} has a line break, where one line is one entry: {}",
+            match input {
+                "build-args" =>
+                    "write each as an entry of its own; the value of a name alone, `- NAME`, is that of the environment, whole",
+                _ => "write each as an entry of its own",
+            }
+        )),
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(format!("write entry {at} in quotes")),
+    }
+}
+
+/// The one at the end belongs to YAML's `|`, and not to the value.
+fn has_break(text: &str) -> bool {
+    text.trim_end_matches(['\n', '\r']).contains(['\n', '\r'])
+}

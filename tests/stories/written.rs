@@ -1,0 +1,30 @@
+//! What is written wrong of a build, where it stands: in the file, on the command line, in the
+//! Dockerfile and the context.
+
+use super::inputs::{WHOLE, typed};
+
+#[test]
+fn a_value_of_several_lines_in_the_file_is_refused_where_it_stands() {
+    let file = "cluster: prod\nbuild-args:\n  A: |\n    one\n    B=evil\n  C: x\n";
+    insta::assert_snapshot!(typed(&["ship"], WHOLE, &[("slipway.yml", file)]), @"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  slipway.yml:3:3: `build-args`: the value of `A` has a line break, where one line is one entry: write a list that names it alone, `- A`, and set A in the environment
+      now:  not looked at
+      next: correct them where they stand
+    ");
+}
+
+#[test]
+fn lines_that_stand_in_the_file_are_told_there() {
+    let file = "build-args: |\n  A=1\n\n  two words\nlabels:\n- a=b\n- justone\nbuild-secrets:\n  npm: two words\n";
+    insta::assert_snapshot!(typed(&["ship"], WHOLE, &[("slipway.yml", file)]), @"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 3 inputs cannot be used
+      why:  slipway.yml:9:3: `build-secrets`: line 1 is not `ID=VARIABLE`: the value is that of the variable
+            slipway.yml:1:1: `build-args`: line 3 is not `NAME=VALUE`
+            slipway.yml:7:3: `labels`: write `justone=VALUE`
+      now:  not looked at
+      next: correct them where they stand
+    ");
+}
