@@ -90,7 +90,10 @@ pub fn parse(file: &str, text: &str) -> Result<(Vec<Entry>, Vec<Fault>), Fault> 
     let root: Value = match serde_yaml::from_str(text) {
         Ok(root) => root,
         Err(error) => {
-            let place = error.location().map_or_else(|| at(1, 1), |l| at(l.line(), l.column()));
+            let told = error.location().map(|place| (place.line(), place.column()));
+            // Of a key that is there twice, it tells where the mapping begins.
+            let (line, column) = places::again(text).or(told).unwrap_or((1, 1));
+            let place = at(line, column);
             let said = without_position(&error.to_string());
             return Err(Fault::at(place, &format!("this is not YAML: {said}")));
         }
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn broken_yaml_names_line_and_column() {
         insta::assert_snapshot!(faults("cluster: prod\nnamespace: \"shop\n").join("\n"), @"slipway.yml:3:1: this is not YAML: found unexpected end of stream");
-        insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r#"slipway.yml:1:1: this is not YAML: duplicate entry with key "cluster""#);
+        insta::assert_snapshot!(faults("cluster: prod\ncluster: dev\n").join("\n"), @r#"slipway.yml:2:1: this is not YAML: duplicate entry with key "cluster""#);
         insta::assert_snapshot!(faults("- cluster\n").join("\n"), @"slipway.yml:1:1: the file has to be a mapping of inputs, such as `cluster: prod`");
     }
 
@@ -222,6 +225,27 @@ mod tests {
         insta::assert_snapshot!(super::tests::faults("build-args: { VERSION: 1.10 }\n").join("\n"), @"slipway.yml:1:15: `build-args`: write the value of `VERSION` in quotes");
         insta::assert_snapshot!(super::tests::faults("labels: [1]\n").join("\n"), @"slipway.yml:1:10: `labels`: write entry 1 in quotes");
         insta::assert_snapshot!(super::tests::faults("base-logins: x\n").join("\n"), @"slipway.yml:1:1: `base-logins` is a secret, which no file may hold: set SLIPWAY_BASE_LOGINS");
+    }
+
+    #[test]
+    fn what_is_no_value_is_told_where_it_stands() {
+        let told = faults(
+            "cluster: prod\nbuild-args:\n  VERSION: 1.10\n  B:\n  C: ~\n  D: [a]\n  E: { f: g }\n  F: true\nlabels:\n  team:\nbuild-secrets:\n- npm: NPM\n-\n- 1\ncache-from: [[a]]\ncache-to: { a: null }\n",
+        );
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        slipway.yml:3:3: `build-args`: write the value of `VERSION` in quotes
+        slipway.yml:4:3: `build-args`: `B` has no value: write `""` for an empty one, or a list that names it alone, `- B`, for the environment's
+        slipway.yml:5:3: `build-args`: `C` has no value: write `""` for an empty one, or a list that names it alone, `- C`, for the environment's
+        slipway.yml:6:3: `build-args`: the value of `D` is a list, which is no value: write one text
+        slipway.yml:7:3: `build-args`: the value of `E` is a mapping, which is no value: write one text
+        slipway.yml:8:3: `build-args`: write the value of `F` in quotes
+        slipway.yml:10:3: `labels`: `team` has no value: write `""` for an empty one
+        slipway.yml:12:3: `build-secrets`: entry 1 is a mapping, which is no value: write one text, `- ID=VARIABLE`
+        slipway.yml:13:2: `build-secrets`: entry 2 has no value: write one, or leave it out
+        slipway.yml:14:3: `build-secrets`: write entry 3 in quotes
+        slipway.yml:15:14: `cache-from`: entry 1 is a list, which is no value: write one text, `- REFERENCE`
+        slipway.yml:16:13: `cache-to`: `a` has no value: write one, or leave it out
+        "#);
     }
 
     #[test]

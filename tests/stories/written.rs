@@ -28,3 +28,18 @@ fn lines_that_stand_in_the_file_are_told_there() {
       next: correct them where they stand
     ");
 }
+
+#[test]
+fn what_is_no_value_in_the_file_is_told_where_it_stands() {
+    let file = "cluster: prod\nbuild-args:\n  VERSION: 1.10\n  B:\n  C: ~\n  D: [one, two]\n";
+    insta::assert_snapshot!(typed(&["ship"], WHOLE, &[("slipway.yml", file)]), @r#"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 4 inputs cannot be used
+      why:  slipway.yml:3:3: `build-args`: write the value of `VERSION` in quotes
+            slipway.yml:4:3: `build-args`: `B` has no value: write `""` for an empty one, or a list that names it alone, `- B`, for the environment's
+            slipway.yml:5:3: `build-args`: `C` has no value: write `""` for an empty one, or a list that names it alone, `- C`, for the environment's
+            slipway.yml:6:3: `build-args`: the value of `D` is a list, which is no value: write one text
+      now:  not looked at
+      next: correct them where they stand
+    "#);
+}

@@ -42,7 +42,19 @@ fn mapped(input: &str, name: &Value, value: &Value) -> Result<String, String> {
             }
         )),
         Value::String(text) => Ok(format!("{name}={text}")),
-        _ => Err(format!("write the value of `{shown}` in quotes")),
+        Value::Bool(_) | Value::Number(_) => Err(format!("write the value of `{shown}` in quotes")),
+        // Compose takes the environment's value then.
+        Value::Null if input == "build-args" => Err(format!(
+            "`{shown}` has no value: write `\"\"` for an empty one, or a list that names it alone, `- {shown}`, for the environment's"
+        )),
+        Value::Null if input == "labels" => {
+            Err(format!("`{shown}` has no value: write `\"\"` for an empty one"))
+        }
+        Value::Null => Err(format!("`{shown}` has no value: write one, or leave it out")),
+        other => Err(format!(
+            "the value of `{shown}` is {}, which is no value: write one text",
+            kind(other)
+        )),
     }
 }
 
@@ -57,7 +69,25 @@ fn listed(input: &str, at: usize, value: &Value) -> Result<String, String> {
             }
         )),
         Value::String(text) => Ok(text.clone()),
-        _ => Err(format!("write entry {at} in quotes")),
+        Value::Bool(_) | Value::Number(_) => Err(format!("write entry {at} in quotes")),
+        Value::Null => Err(format!("entry {at} has no value: write one, or leave it out")),
+        other => Err(format!(
+            "entry {at} is {}, which is no value: write one text, `- {}`",
+            kind(other),
+            match input {
+                "build-args" | "labels" => "NAME=VALUE",
+                "build-secrets" => "ID=VARIABLE",
+                _ => "REFERENCE",
+            }
+        )),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+        _ => "a thing with a tag of its own",
     }
 }
 

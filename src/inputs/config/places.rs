@@ -15,6 +15,32 @@ pub(super) fn of(text: &str, steps: &[usize]) -> Option<(usize, usize)> {
     Some((place.line(), place.column()))
 }
 
+/// Line and column of the first key of the root that was there before.
+pub(super) fn again(text: &str) -> Option<(usize, usize)> {
+    let keys = serde_yaml::Deserializer::from_str(text).deserialize_map(Keys).ok()?;
+    let nth = (0..keys.len()).find(|nth| keys[..*nth].contains(&keys[*nth]))?;
+    of(text, &[nth])
+}
+
+/// The keys of a mapping, each as often as it is there.
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Vec<serde_yaml::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = map.next_entry()? {
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+}
+
 /// Goes these steps down, and takes nothing of what is there.
 struct Probe<'a>(&'a [usize]);
 
@@ -77,5 +103,7 @@ mod tests {
             assert_eq!(of(text, steps), Some(place), "{steps:?}");
         }
         assert_eq!(of(text, &[4]), None);
+        assert_eq!(again(text), None);
+        assert_eq!(again("a: 1\n'b': [c\n]\n\n\"b\": 2\na: 1\n"), Some((5, 1)));
     }
 }
