@@ -161,7 +161,7 @@ fn order(
     }
 }
 
-/// slipway's own labels cannot be set by hand: they are what a later run believes.
+/// What a later run believes cannot be set by hand; what it does not believe can be.
 fn labels(inputs: &Inputs, building: &Building, origin: &Origin<'_>) -> BTreeMap<String, String> {
     let mut labels = inputs.build.labels.clone();
     labels.insert(REVISION.into(), origin.revision.into());

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::raw::{Environment, Fault};
 use super::typed::Reader;
 use crate::docker::{Cache, Login, Whereabouts};
+use crate::recipe::OURS;
 
 /// How an image is built, if one is.
 #[derive(Debug, Default)]
@@ -143,6 +144,13 @@ fn pairs(
             value => value,
         };
         match value {
+            // A later run believes them.
+            Ok(_) if input == "labels" && name.starts_with(OURS) => {
+                let said = format!(
+                    "`labels`: `{name}` is for slipway to set, since later runs believe it: leave it out"
+                );
+                reader.fault_in(input, at, &said);
+            }
             Ok(value) => {
                 pairs.insert(name.to_owned(), value);
             }
@@ -276,6 +284,14 @@ mod tests {
         `build-args`: write `NONE=VALUE`, or set NONE in the environment
         `build-args`: line 5 is not `NAME=VALUE`
         ");
+    }
+
+    #[test]
+    fn labels_of_slipway_are_set_by_nobody_else() {
+        let text = "dev.slipway.recipe=v1\ndev.slipwayer=a\norg.opencontainers.image.source=b";
+        let (build, faults) = typed("labels", text);
+        assert_eq!(build.labels.len(), 2);
+        insta::assert_snapshot!(faults.join("\n"), @"`labels`: `dev.slipway.recipe` is for slipway to set, since later runs believe it: leave it out");
     }
 
     #[test]

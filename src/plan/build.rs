@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use crate::docker::{Builder, Cache, Store};
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, quoted};
 use crate::inputs::Inputs;
 use crate::names::{Commit, Platform};
-use crate::recipe::{Runs, Wish};
+use crate::recipe::{REVISION, Runs, Wish};
 use crate::survey::Facts;
 use crate::survey::bench::{Bench, Materials, Workshop};
 use crate::survey::platforms::{Needs, list};
@@ -58,6 +58,7 @@ pub fn building(
     no_agent(inputs, shop, materials, (&platforms, draft));
     unread(inputs, materials, draft);
     unmounted(inputs, materials, draft);
+    revision(inputs, commit, draft);
     leaks::context(inputs, &materials.leaks, draft);
     Ok(Building {
         file: materials.shown.clone(),
@@ -301,6 +302,22 @@ fn unmounted(inputs: &Inputs, materials: &Materials, draft: &mut Draft) {
         let next = format!("`RUN --mount=type=secret,id={id}`, or leave it out of `build-secrets`");
         draft.warnings.push((failure.next(next), true));
     }
+}
+
+/// A label of another commit than the one that is built. It is no reason to build nothing: tools that make labels
+/// know the event's commit alone.
+fn revision(inputs: &Inputs, commit: &Commit, draft: &mut Draft) {
+    let given = inputs.build.labels.get(REVISION);
+    let Some(given) = given.filter(|given| !given.eq_ignore_ascii_case(commit.sha.as_str())) else {
+        return;
+    };
+    let failure =
+        Failure::new(Code::InputInvalid, format!("label `{REVISION}` is not set as `labels` says"));
+    let failure = failure
+        .why(format!("`labels` says {}, and {} is built", quoted(given), commit.sha.short()))
+        .why("later runs take an image for the commit that this label names")
+        .next(format!("leave `{REVISION}` out of `labels`: slipway sets it"));
+    draft.warnings.push((failure, false));
 }
 
 /// What is to be built, for one platform.

@@ -21,6 +21,9 @@ pub const CREATED: &str = "org.opencontainers.image.created";
 /// The label under which a build writes the event it was built for.
 pub const EVENT: &str = "dev.slipway.event";
 
+/// How the names of slipway's own labels begin.
+pub const OURS: &str = "dev.slipway.";
+
 /// The form that is written. Another one is not compared.
 const FORM: &str = "v1";
 

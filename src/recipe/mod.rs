@@ -16,7 +16,7 @@ mod wrong;
 mod tests;
 
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
-pub use label::{CREATED, EVENT, RECIPE, REVISION, Recipe};
+pub use label::{CREATED, EVENT, OURS, RECIPE, REVISION, Recipe};
 pub use leaks::{Leak, is_secret, leaks, leaks_in_args, leaks_in_config, refusal};
 pub use pick::Pick;
 pub use stream::{Sending, sending};

@@ -1,7 +1,12 @@
 //! What is written wrong of a build, where it stands: in the file, on the command line, in the
 //! Dockerfile and the context.
 
+use slipway_sandbox::engine::Kind;
+
 use super::inputs::{WHOLE, typed};
+use crate::stage::{NEW, OLD, Stage};
+
+const REVISION: &str = "org.opencontainers.image.revision";
 
 #[test]
 fn a_value_of_several_lines_in_the_file_is_refused_where_it_stands() {
@@ -42,4 +47,35 @@ fn what_is_no_value_in_the_file_is_told_where_it_stands() {
       now:  not looked at
       next: correct them where they stand
     "#);
+}
+
+#[test]
+fn a_label_that_later_runs_believe_is_not_set_by_hand() {
+    let file = "labels:\n  team: web\n  dev.slipway.event: push\n";
+    insta::assert_snapshot!(typed(&["ship"], WHOLE, &[("slipway.yml", file)]), @"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  slipway.yml:3:3: `labels`: `dev.slipway.event` is for slipway to set, since later runs believe it: leave it out
+      now:  not looked at
+      next: correct them where they stand
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_of_another_commit_is_not_set_and_told() {
+    let stage = Stage::new().await.serving().holding("Dockerfile", "FROM scratch\nCOPY a /\n");
+    let stage = stage.holding("a", "a").input("platform", "linux/amd64").input("until", "push");
+    let mut stage = stage.input("labels", &format!("{REVISION}={OLD}\nteam=web"));
+    stage.bring_engine(Kind::default()).await;
+    insta::assert_snapshot!(stage.run("ship").await.words(), @r#"
+    -> 0
+    warning[SW-INPUT-INVALID]: label `org.opencontainers.image.revision` is not set as `labels` says
+      why:  `labels` says "3f2a91c000000000000000000000000000000000", and 9f2c1e4 is built
+            later runs take an image for the commit that this label names
+      next: leave `org.opencontainers.image.revision` out of `labels`: slipway sets it
+    "#);
+    let engine = stage.engine();
+    let inside: String = engine.images().iter().map(|image| engine.inside(image)).collect();
+    assert!(inside.contains(&format!(r#""{REVISION}":"{NEW}""#)), "{inside}");
+    assert!(inside.contains(r#""team":"web""#), "{inside}");
 }
