@@ -101,7 +101,11 @@ pub fn made(context: &Path, commit: &CommitSha) -> Option<i64> {
 fn open(context: &Path, seat: Seat) -> Result<gix::Repository, Failure> {
     if !context.is_dir() {
         return Err(absent(context)
-            .why("there is no such directory")
+            .why(if context.exists() {
+                "it is a file, and no directory"
+            } else {
+                "there is no such directory"
+            })
             .next("set `context` to the directory that the Dockerfile builds in"));
     }
     let options = gix::discover::upwards::Options::default();

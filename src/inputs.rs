@@ -212,7 +212,7 @@ fn fill(
     let file = reader.text("file").map(|file| base("file").join(file));
     let base = base("context");
     // `./.` would be told back to somebody who typed nothing.
-    let context = match reader.text("context") {
+    let context = match reader.with("context", typed::folder).as_deref() {
         None | Some(".") => base,
         Some(context) => base.join(context),
     };

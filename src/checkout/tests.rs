@@ -167,6 +167,12 @@ fn where_no_commit_is_the_way_to_one_is_told() {
      why: there is no such directory
      next: set `context` to the directory that the Dockerfile builds in
     ");
+    std::fs::write(at.join("file"), "").unwrap();
+    assert_snapshot!(told(&read(&at.join("file"), Seat::Step).unwrap_err(), at), @"
+    SW-COMMIT-MISSING: no commit is checked out in `@@AT@@/file`
+     why: it is a file, and no directory
+     next: set `context` to the directory that the Dockerfile builds in
+    ");
     git(at, &["init", "-q"]);
     assert_snapshot!(told(&read(at, Seat::Step).unwrap_err(), at), @"
     SW-COMMIT-MISSING: no commit is checked out in `@@AT@@`

@@ -117,8 +117,12 @@ impl<'a> Reader<'a> {
 
 fn bad(name: &str, given: &Given, clause: &str) -> Fault {
     let secret = find(name).is_some_and(|i| i.ways == super::table::Ways::Secret);
-    let shown =
-        if secret { "not usable".into() } else { format!("\"{}\"", one_line(&given.value, 60)) };
+    // An address may have a login in it.
+    let login = given.value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    let shown = match secret || login {
+        true => "not usable".into(),
+        false => format!("\"{}\"", one_line(&given.value, 60)),
+    };
     let from = match &given.origin {
         Origin::Environment(variable) => format!(" (from {variable})"),
         Origin::Flag | Origin::Action | Origin::File(..) | Origin::Default => String::new(),
@@ -206,6 +210,14 @@ fn one_platform(text: &str) -> Result<Platform, String> {
         Some(near) => format!("did you mean `linux/{near}`?"),
         None => "a platform is `linux/amd64` or `linux/arm64`".into(),
     })
+}
+
+/// A folder to build from. Docker's own client takes addresses of repositories there, too.
+pub fn folder(text: &str) -> Result<String, String> {
+    if text.contains("://") || text.starts_with("git@") {
+        return Err("nothing is built from an address: check it out, and write that folder".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// The name of an ECR repository. People copy it with the registry's host, which slipway knows.

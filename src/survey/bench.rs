@@ -70,6 +70,8 @@ pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
     let labels = inputs.build.labels.clone();
     let secrets: Vec<_> = inputs.build.secrets.keys().cloned().collect();
     apart(move || {
+        // What is wrong with the folder is told before what it has for a Dockerfile.
+        Tree::open(&context)?;
         let dockerfile = Dockerfile::read(&file)?;
         let place = place_in_checkout(&context);
         let ids = secrets.iter().map(String::as_str);

@@ -79,3 +79,53 @@ async fn a_label_of_another_commit_is_not_set_and_told() {
     assert!(inside.contains(&format!(r#""{REVISION}":"{NEW}""#)), "{inside}");
     assert!(inside.contains(r#""team":"web""#), "{inside}");
 }
+
+#[test]
+fn a_context_that_is_an_address_is_no_folder() {
+    let mut told = String::new();
+    for address in
+        ["https://github.com/acme/x.git", "https://me:s3cret@a.b/c", "git@github.com:acme/x.git"]
+    {
+        told += &typed(&["ship", "--context", address], WHOLE, &[]);
+    }
+    insta::assert_snapshot!(told, @r#"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  `context` is "https://github.com/acme/x.git": nothing is built from an address: check it out, and write that folder
+      now:  not looked at
+      next: correct them on the command line, or in the environment
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  `context` is not usable: nothing is built from an address: check it out, and write that folder
+      now:  not looked at
+      next: correct them on the command line, or in the environment
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  `context` is "git@github.com:acme/x.git": nothing is built from an address: check it out, and write that folder
+      now:  not looked at
+      next: correct them on the command line, or in the environment
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_that_is_no_folder_is_what_is_told() {
+    let stage = Stage::new().await.serving().holding("file", "a").input("until", "push");
+    let mut stage = stage.input("platform", "linux/amd64");
+    stage.bring_engine(Kind::default()).await;
+    let mut told = String::new();
+    for context in ["file", "nowhere"] {
+        told += &stage.run_with("ship", &[("context", context)], &[]).await.words();
+    }
+    insta::assert_snapshot!(told, @"
+    -> 3
+    error[SW-BUILD-CONTEXT]: nothing was written: `./file` is no folder
+      why:  a build context is the folder that a Dockerfile copies from
+      now:  not looked at
+      next: give the folder that it is in as `context`
+    -> 3
+    error[SW-BUILD-CONTEXT]: nothing was written: the build context `./nowhere` is not there
+      why:  No such file or directory (os error 2)
+      now:  not looked at
+      next: correct `context`, or check the repository out before this step
+    ");
+}
