@@ -167,7 +167,8 @@ impl Inputs {
         }
         inputs.endpoints = endpoints;
         inputs.file = given.file;
-        inputs.build = build::Build { file: inputs.build.file.take(), ..build };
+        let build::Build { file, file_in_context, .. } = inputs.build;
+        inputs.build = build::Build { file, file_in_context, ..build };
         match credentials {
             Credentials::Given(identity) => inputs.identity = Some(identity),
             Credentials::None(_) if may_lack_credentials && command == Command::Plan => {}
@@ -216,6 +217,7 @@ fn fill(
         None | Some(".") => base,
         Some(context) => base.join(context),
     };
+    let file_in_context = in_context(reader, &context);
     Some(Inputs {
         command,
         intent: to.filter(|_| command == Command::Rollback).map_or(Intent::Ship, Intent::Rollback),
@@ -240,9 +242,18 @@ fn fill(
         json: reader.switch("json"),
         file: None,
         endpoints: Endpoints::default(),
-        build: build::Build { file, ..build::Build::default() },
+        build: build::Build { file, file_in_context, ..build::Build::default() },
         region: region?,
     })
+}
+
+/// The Dockerfile, if its name began in the context. Where the two begin at different places, how that
+/// would be written is not said.
+fn in_context(reader: &Reader<'_>, context: &Path) -> Option<(PathBuf, String)> {
+    let (file, typed) = (reader.text("file")?, reader.text("context")?);
+    let written = Path::new(typed).join(file).display().to_string();
+    let alike = reader.folder_of("file") == reader.folder_of("context");
+    alike.then(|| (context.join(file), written))
 }
 
 /// `to` with `ship` is how an old commit would be shipped by accident.

@@ -16,6 +16,8 @@ use crate::recipe::OURS;
 pub struct Build {
     /// The Dockerfile where it is not the one in the context.
     pub file: Option<PathBuf>,
+    /// Where that would be if it began in the context, as in a compose file, and how it is written then.
+    pub file_in_context: Option<(PathBuf, String)>,
     /// The stage to stop at.
     pub target: Option<String>,
     /// Build arguments.
@@ -87,6 +89,7 @@ pub fn read(reader: &mut Reader<'_>, environment: &Environment) -> Build {
     let (secrets, unset) = secrets(reader, &of);
     Build {
         file: None,
+        file_in_context: None,
         said: BUILD_ONLY.into_iter().filter(|name| reader.is_said(name)).collect(),
         unset,
         secrets,

@@ -211,7 +211,7 @@ pub const INPUTS: &[Input] = &[
             "file",
             Group::Build,
             Ways::All,
-            "The Dockerfile, where it is not the one in `context`; it may lie outside of it.",
+            "The Dockerfile, where it is not the one in `context`; like `context`, a path from where slipway starts.",
         )
     },
     Input {

@@ -68,17 +68,29 @@ pub async fn materials(inputs: &Inputs) -> Result<Materials, Failure> {
     let context = inputs.context.clone();
     let (target, args) = (inputs.build.target.clone(), inputs.build.args.clone());
     let labels = inputs.build.labels.clone();
+    let beside = inputs.build.file_in_context.clone();
     let secrets: Vec<_> = inputs.build.secrets.keys().cloned().collect();
     apart(move || {
         // What is wrong with the folder is told before what it has for a Dockerfile.
         Tree::open(&context)?;
-        let dockerfile = Dockerfile::read(&file)?;
+        let dockerfile =
+            Dockerfile::read(&file).map_err(|failure| in_context(failure, beside.as_ref()))?;
         let place = place_in_checkout(&context);
         let ids = secrets.iter().map(String::as_str);
         let recipe = Recipe::new(&dockerfile, target.as_deref(), &args, &labels, ids, &place);
         Ok(Materials { dockerfile, file, shown, recipe, leaks: Vec::new() })
     })
     .await
+}
+
+/// Compose looks for `file` in the context: if it is there, that is told.
+fn in_context(failure: Failure, beside: Option<&(PathBuf, String)>) -> Failure {
+    match beside {
+        Some((path, written)) if path.is_file() => Failure { next: Vec::new(), ..failure }
+            .why(format!("`{}` is there; `file` does not begin in `context`", shown(path)))
+            .next(format!("did you mean `file: {written}`?")),
+        _ => failure,
+    }
 }
 
 /// Those of the files, named from the root of the checkout, that the image is built from. What cannot be read here is

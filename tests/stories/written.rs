@@ -129,3 +129,37 @@ async fn a_context_that_is_no_folder_is_what_is_told() {
       next: correct `context`, or check the repository out before this step
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_meant_to_begin_in_the_context_is_told_how_it_is_written() {
+    let stage = Stage::new().await.serving().holding("sub/Df", "FROM scratch\n");
+    let mut stage = stage.input("until", "push").input("platform", "linux/amd64");
+    stage.bring_engine(Kind::default()).await;
+    let with = [("context", "sub"), ("file", "Df")];
+    insta::assert_snapshot!(stage.run_with("ship", &with, &[]).await.words(), @"
+    -> 3
+    error[SW-BUILD-FILE]: nothing was written: `./Df` is not there
+      why:  `.` has no file that looks like one
+            `./sub/Df` is there; `file` does not begin in `context`
+      now:  not looked at
+      next: did you mean `file: sub/Df`?
+    ");
+    let stage = stage.holding("slipway.yml", "context: sub\nfile: Df\n").holding(".git/HEAD", "");
+    let stage = stage.holding("deep/here", "");
+    insta::assert_snapshot!(stage.run_in("deep", "ship", &[]).await.words(), @"
+    -> 3
+    error[SW-BUILD-FILE]: nothing was written: `./../Df` is not there
+      why:  `./..` has no file that looks like one
+            `./../sub/Df` is there; `file` does not begin in `context`
+      now:  not looked at
+      next: did you mean `file: sub/Df`?
+    ");
+    let other = [("context", "sub"), ("file", "Dx")];
+    insta::assert_snapshot!(stage.run_with("ship", &other, &[]).await.words(), @"
+    -> 3
+    error[SW-BUILD-FILE]: nothing was written: `./Dx` is not there
+      why:  `.` has no file that looks like one
+      now:  not looked at
+      next: name it in `file`, or name an image that exists in `image`
+    ");
+}
