@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use self::lines::Instruction;
-use crate::error::{Code, Failure};
+use crate::error::{Code, Failure, quoted};
 use crate::names::nearest;
 
 pub use reach::{Base, Runs, Secret, Wish};
@@ -112,11 +112,10 @@ impl Dockerfile {
             }
             Ok(read) => read,
         };
+        let slip = strange(&read.instructions);
         let (globals, stages) = staged(read.instructions);
         if stages.is_empty() && !foreign {
-            return Err(broken(format!("`{shown}` has no `FROM`"))
-                .why("a Dockerfile begins with the image that it builds on")
-                .next(FIRST));
+            return Err(no_stage(&shown, &text, slip));
         }
         Ok(Self { path, digest, syntax, escape: read.escape, globals, stages, bytes })
     }
@@ -202,6 +201,62 @@ const FIRST: &str = "write its first line: FROM IMAGE";
 
 fn broken(what: String) -> Failure {
     Failure::new(Code::BuildFile, what)
+}
+
+/// The builder's words; what they mean is its own affair.
+const WORDS: &[&str] = &[
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// The line of the first instruction that is none, and whether `FROM` was meant: one that looks like it comes first.
+fn strange(instructions: &[Instruction]) -> Option<(usize, bool)> {
+    let is_from = |step: &&Instruction| nearest(&step.word, WORDS.iter().copied()) == Some("FROM");
+    let unknown = || instructions.iter().filter(|step| !WORDS.contains(&step.word.as_str()));
+    let meant = unknown().find(is_from).map(|step| (step.line, true));
+    meant.or_else(|| unknown().next().map(|step| (step.line, false)))
+}
+
+/// Nothing to begin with: a slip in its name is told rather than that it is not there.
+fn no_stage(shown: &str, text: &str, slip: Option<(usize, bool)>) -> Failure {
+    let word = |line: usize| {
+        let line = text.lines().nth(line - 1).unwrap_or_default();
+        let line = line.trim_start_matches('\u{feff}');
+        line.split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    match slip {
+        Some((line, true)) => broken(format!("line {line} of `{shown}` cannot be used"))
+            .why(format!("{} is no instruction, and there is no `FROM`", quoted(&word(line))))
+            .next(format!("did you mean `FROM`? correct line {line} of `{shown}`")),
+        Some((line, false)) => {
+            // What is no Dockerfile may be a file of secrets: only what looks like an instruction is shown.
+            let word = word(line);
+            let is_plain = word.len() <= 12 && word.bytes().all(|b| b.is_ascii_alphabetic());
+            let word = if is_plain { format!(": {}", quoted(&word)) } else { String::new() };
+            broken(format!("`{shown}` has no `FROM`"))
+                .why(format!("line {line}{word} is no instruction of a Dockerfile"))
+                .next(format!("let `file` name a Dockerfile, or {FIRST}"))
+        }
+        None => broken(format!("`{shown}` has no `FROM`"))
+            .why("a Dockerfile begins with the image that it builds on")
+            .next(FIRST),
+    }
 }
 
 /// Divides instructions into those before the first stage and the stages.

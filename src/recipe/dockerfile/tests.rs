@@ -308,6 +308,37 @@ fn a_file_that_cannot_be_built_is_told() {
     why:  a Dockerfile begins with the image that it builds on
     next: write its first line: FROM IMAGE
     ");
+    let mut all = String::new();
+    for text in [
+        "FORM scratch\n",
+        "# a\nARG X\nfrm a AS b\nCOPY a b\n",
+        "RUNN a\nfron b",
+        "hello world",
+        "PASSWORD=a",
+        "RUN a",
+    ] {
+        all += &format!("{}\n", failure(text));
+    }
+    assert_snapshot!(all, @r#"
+    SW-BUILD-FILE: line 1 of `Dockerfile` cannot be used
+    why:  "FORM" is no instruction, and there is no `FROM`
+    next: did you mean `FROM`? correct line 1 of `Dockerfile`
+    SW-BUILD-FILE: line 3 of `Dockerfile` cannot be used
+    why:  "frm" is no instruction, and there is no `FROM`
+    next: did you mean `FROM`? correct line 3 of `Dockerfile`
+    SW-BUILD-FILE: line 2 of `Dockerfile` cannot be used
+    why:  "fron" is no instruction, and there is no `FROM`
+    next: did you mean `FROM`? correct line 2 of `Dockerfile`
+    SW-BUILD-FILE: `Dockerfile` has no `FROM`
+    why:  line 1: "hello" is no instruction of a Dockerfile
+    next: let `file` name a Dockerfile, or write its first line: FROM IMAGE
+    SW-BUILD-FILE: `Dockerfile` has no `FROM`
+    why:  line 1 is no instruction of a Dockerfile
+    next: let `file` name a Dockerfile, or write its first line: FROM IMAGE
+    SW-BUILD-FILE: `Dockerfile` has no `FROM`
+    why:  a Dockerfile begins with the image that it builds on
+    next: write its first line: FROM IMAGE
+    "#);
     assert_snapshot!(failure("FROM a\nRUN <<EOF\nx\n"), @"
     SW-BUILD-FILE: line 2 of `Dockerfile` cannot be used
     why:  its heredoc `EOF` does not end
