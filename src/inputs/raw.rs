@@ -143,6 +143,17 @@ fn take_flag<'a>(
     };
     match find(name) {
         Some(input) if input.ways == Ways::Switch => {
+            // Taken with it, so that it is not told as a stray word.
+            if attached.is_none()
+                && let Some(word) = words.next_if(|word| matches!(word.as_str(), "true" | "false"))
+            {
+                let way = match word.as_str() {
+                    "true" => format!("`--{name}` or `--{name}=true`"),
+                    _ => format!("`--{name}=false`, or leave it out"),
+                };
+                let said = format!("`{name}` is a switch, with no word after it: write {way}");
+                faults.push(Fault::new(said));
+            }
             flags.insert(input.name, attached.unwrap_or_else(|| "true".into()));
         }
         Some(input) if input.has_flag() => match attached.or_else(|| value(words)) {
@@ -361,6 +372,13 @@ mod tests {
         insta::assert_snapshot!(typed("ship --servces all --cluster prod"), @"ship cluster=prod | `servces` is no input");
         insta::assert_snapshot!(typed("--servces ship"), @"ship | `servces` is no input");
         insta::assert_snapshot!(typed("ship --"), @"ship | `--` ends nothing here: inputs are written `--name value`");
+    }
+
+    #[test]
+    fn a_switch_and_a_word_after_it_are_told_as_they_are_written() {
+        insta::assert_snapshot!(typed("ship --no-cache true --pull=false"), @"ship no-cache=true pull=false | `no-cache` is a switch, with no word after it: write `--no-cache` or `--no-cache=true`");
+        insta::assert_snapshot!(typed("ship --no-cache false --cluster a"), @"ship cluster=a no-cache=true | `no-cache` is a switch, with no word after it: write `--no-cache=false`, or leave it out");
+        insta::assert_snapshot!(typed("--no-cache ship"), @"ship no-cache=true |");
     }
 
     #[test]

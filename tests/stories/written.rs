@@ -163,3 +163,14 @@ async fn a_file_that_is_meant_to_begin_in_the_context_is_told_how_it_is_written(
       next: name it in `file`, or name an image that exists in `image`
     ");
 }
+
+#[test]
+fn a_switch_is_written_alone_or_with_an_equals_sign() {
+    insta::assert_snapshot!(typed(&["ship", "--no-cache", "true"], WHOLE, &[]), @"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 1 input cannot be used
+      why:  `no-cache` is a switch, with no word after it: write `--no-cache` or `--no-cache=true`
+      now:  not looked at
+      next: correct them on the command line, or in the environment
+    ");
+}
