@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_yaml::Value;
 
 use super::raw::{Fault, Place, takes_lines};
-use super::table::{INPUTS, Input, Ways, find};
+use super::table::{INPUTS, Input, Ways, find, meant};
 use crate::error::one_line;
-use crate::names::nearest;
 
 /// What the file is called where nothing else is said.
 pub const DEFAULT: &str = "slipway.yml";
@@ -152,10 +151,8 @@ fn entry(
 fn known(key: &str) -> Result<&'static Input, String> {
     let Some(input) = find(key) else {
         let allowed = INPUTS.iter().filter(|i| i.ways == Ways::All).map(|i| i.name);
-        let meant = match nearest(key, allowed.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("allowed are {}", allowed.collect::<Vec<_>>().join(", ")),
-        };
+        let all = || format!("allowed are {}", allowed.clone().collect::<Vec<_>>().join(", "));
+        let meant = meant(key, allowed.clone()).unwrap_or_else(all);
         return Err(format!("`{}` is no input: {meant}", one_line(key, 60)));
     };
     match input.ways {

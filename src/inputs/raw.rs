@@ -8,7 +8,7 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use super::config;
-use super::table::{Command, INPUTS, Input, Ways, find};
+use super::table::{Command, INPUTS, Input, Ways, find, meant};
 use crate::error::one_line;
 use crate::names::nearest;
 
@@ -230,8 +230,8 @@ fn no_flag(input: &Input) -> String {
 }
 
 fn unknown(name: &str) -> String {
-    let known = nearest(name, INPUTS.iter().map(|i| i.name));
-    let meant = known.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+    let meant = meant(name, INPUTS.iter().map(|input| input.name));
+    let meant = meant.map_or(String::new(), |meant| format!(": {meant}"));
     format!("`{name}` is no input{meant}")
 }
 

@@ -5,6 +5,8 @@ mod command;
 
 pub use command::{Command, Group};
 
+use crate::names::nearest;
+
 /// Which ways in an input has besides `INPUT_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ways {
@@ -393,6 +395,36 @@ pub const INPUTS: &[Input] = &[
     },
 ];
 
+/// Names that other tools have for it, and what is meant here: no slip of a finger leads from one to the other.
+const HABITS: &[(&str, &str)] = &[
+    (
+        "build-contexts",
+        "there is one `context`; files of another image come by `COPY --from=IMAGE`",
+    ),
+    ("cluster-name", "did you mean `cluster`?"),
+    ("deployment", "did you mean `workload`?"),
+    ("dockerfile", "did you mean `file`?"),
+    ("load", "an image that is built stays in the engine, too"),
+    (
+        "outputs",
+        "an image is pushed to `repository`; one that is built elsewhere is given as `image`",
+    ),
+    ("push", "an image is pushed always; `until: push` ends the run with that"),
+    ("secret", "did you mean `build-secrets`?"),
+    ("secret-envs", "did you mean `build-secrets`?"),
+    ("secrets", "did you mean `build-secrets`?"),
+    ("tag", "an image's tag is its commit"),
+    ("tags", "an image's tag is its commit"),
+];
+
+/// What is meant by a name that is no input: the clause of a habit, or the nearest of these.
+#[must_use]
+pub fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let habit = HABITS.iter().find(|(name, _)| *name == typed);
+    let near = || nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
+    habit.map(|(_, clause)| (*clause).to_owned()).or_else(near)
+}
+
 /// Finds an input by its name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Input> {
@@ -410,6 +442,15 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), INPUTS.len());
+    }
+
+    #[test]
+    fn a_habit_is_no_input_and_leads_to_one() {
+        for (name, clause) in HABITS {
+            assert!(find(name).is_none(), "{name}");
+            let meant = clause.strip_prefix("did you mean `").and_then(|m| m.strip_suffix("`?"));
+            assert!(meant.is_none_or(|meant| find(meant).is_some()), "{clause}");
+        }
     }
 
     #[test]

@@ -174,3 +174,46 @@ fn a_switch_is_written_alone_or_with_an_equals_sign() {
       next: correct them on the command line, or in the environment
     ");
 }
+
+#[test]
+fn names_of_other_tools_lead_to_the_inputs_that_are_meant() {
+    let names =
+        ["dockerfile", "build-arg", "tags", "push", "platforms", "secrets", "label", "load"];
+    let mut variables = WHOLE.to_vec();
+    let inputs: Vec<_> =
+        names.iter().map(|n| format!("INPUT_{}", n.to_ascii_uppercase())).collect();
+    variables.extend(inputs.iter().map(|variable| (variable.as_str(), "x")));
+    variables.push(("GITHUB_ACTIONS", "true"));
+    insta::assert_snapshot!(typed(&["ship"], &variables, &[]), @"
+    -> 2
+    ::add-mask::AKIAIOSFODNN7EXAMPLE
+    ::add-mask::wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+    error[SW-INPUT-INVALID]: nothing was read or written: 8 inputs cannot be used
+      why:  `build-arg` is no input: did you mean `build-args`?
+            `dockerfile` is no input: did you mean `file`?
+            `label` is no input: did you mean `labels`?
+            `load` is no input: an image that is built stays in the engine, too
+            `platforms` is no input: did you mean `platform`?
+            `push` is no input: an image is pushed always; `until: push` ends the run with that
+            `secrets` is no input: did you mean `build-secrets`?
+            `tags` is no input: an image's tag is its commit
+      now:  not looked at
+      next: correct them in the step's `with:`
+    ::error title=SW-INPUT-INVALID::nothing was read or written: 8 inputs cannot be used; not looked at
+    ");
+    let words = ["ship", "--push", "--tags", "a/b:c", "--dockerfile=Df", "--build-arg", "A=1"];
+    let file = [("slipway.yml", "dockerfile: Df\nplatforms: linux/amd64\ndeployment: web\n")];
+    insta::assert_snapshot!(typed(&words, WHOLE, &file), @"
+    -> 2
+    error[SW-INPUT-INVALID]: nothing was read or written: 7 inputs cannot be used
+      why:  `push` is no input: an image is pushed always; `until: push` ends the run with that
+            `tags` is no input: an image's tag is its commit
+            `dockerfile` is no input: did you mean `file`?
+            `build-arg` is no input: did you mean `build-args`?
+            slipway.yml:1:1: `dockerfile` is no input: did you mean `file`?
+            slipway.yml:2:1: `platforms` is no input: did you mean `platform`?
+            slipway.yml:3:1: `deployment` is no input: did you mean `workload`?
+      now:  not looked at
+      next: correct them where they stand
+    ");
+}
