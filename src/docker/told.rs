@@ -92,12 +92,20 @@ pub(super) fn no_file(order: &Order, step: &str, file: &str, place: Option<&Plac
 /// Quotes the end of words that are a chain, the cause last: `initializing source: Get: connection refused`.
 pub(super) fn end_of(words: &str) -> String {
     const MOST: usize = 180;
+    // `403 Forbidden` alone does not say of what.
+    const LEAST: usize = 60;
     let words = one_line(words, usize::MAX);
-    let fits = |at: &usize| words[*at..].chars().count() <= MOST;
-    let starts = std::iter::once(0).chain(words.match_indices(": ").map(|(at, _)| at + 2));
-    match starts.into_iter().find(fits) {
-        None | Some(0) => quoted(&words),
+    let length = |at: usize| words[at..].chars().count();
+    let first = |mark: &str| {
+        let starts = words.match_indices(mark).map(|(at, _)| at + mark.len());
+        starts.into_iter().find(|at| length(*at) <= MOST)
+    };
+    if length(0) <= MOST {
+        return quoted(&words);
+    }
+    match first(": ").filter(|at| length(*at) >= LEAST).or_else(|| first(" ")) {
         Some(at) => quoted(&format!("...{}", &words[at..])),
+        None => quoted(&words),
     }
 }
 

@@ -4,6 +4,7 @@
 //! their age; what is not recognized is quoted as it is.
 
 pub(in crate::docker) mod base;
+mod cache;
 mod step;
 
 use std::error::Error as _;
@@ -11,7 +12,7 @@ use std::io;
 
 use tonic::{Code as Grpc, Status};
 
-use super::super::told::{Place, full, placed, shown, this_line};
+use super::super::told::{Place, end_of, full, placed, shown, this_line};
 use super::super::{Order, Place as Engine};
 use super::detail::{self, Details};
 use super::progress::{Progress, Step};
@@ -49,7 +50,8 @@ impl Ended<'_> {
         if super::progress::is_cancelled(&said.words) {
             return lost(status);
         }
-        self.of_step(&said)
+        self.of_cache(&said)
+            .or_else(|| self.of_step(&said))
             .or_else(|| self.of_base(&said))
             .or_else(|| self.of_file(&said))
             .unwrap_or_else(|| self.of_other(&said))
@@ -137,7 +139,7 @@ impl Ended<'_> {
             |step| Failure::new(Code::BuildStep, format!("{} failed", self.step_name(step))),
         );
         self.with_line(about, said)
-            .why(format!("the builder: {}", quoted(&said.words)))
+            .why(format!("the builder: {}", end_of(&said.words)))
             .next("act on the builder's words; the lines before them are in the log of this step")
     }
 }

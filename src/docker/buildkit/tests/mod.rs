@@ -4,6 +4,7 @@ mod asking;
 mod bases;
 mod causes;
 mod folding;
+mod kept;
 mod transfer;
 
 use std::collections::BTreeMap;

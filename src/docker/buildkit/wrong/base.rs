@@ -1,6 +1,6 @@
 //! An image that a Dockerfile begins with or copies from, and that cannot be had.
 
-use super::super::super::told;
+use super::super::super::{Login, told};
 use super::{Ended, Order, Said};
 use crate::error::{Code, Failure};
 
@@ -51,7 +51,7 @@ pub(in crate::docker) struct Asked<'a> {
 
 /// What came of asking a registry for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     /// It came, and could not be unpacked.
     Packed,
     Denied,
@@ -125,7 +125,14 @@ const ANSWERS: &[(Answer, &[&str])] = &[
     ),
     (
         Answer::Absent,
-        &["not found", "manifest unknown", "name unknown", "does not exist", "StatusCode: 404"],
+        &[
+            "not found",
+            "manifest unknown",
+            "name unknown",
+            "does not exist",
+            "StatusCode: 404",
+            "404 Not Found",
+        ],
     ),
     (Answer::NoName, &["invalid reference format"]),
 ];
@@ -133,10 +140,7 @@ const ANSWERS: &[(Answer, &[&str])] = &[
 /// Why the host does not give an image, and what to do.
 pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) -> (String, String) {
     let Asked { image, host, place } = *asked;
-    let words = bare(words, image);
-    let is_said = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
-    let answer = ANSWERS.iter().find(|(_, marks)| is_said(marks)).map(|(answer, _)| *answer);
-    let (why, next) = match answer {
+    let (why, next) = match answer(words, image) {
         Some(Answer::Denied) => return denial(order, host),
         Some(Answer::Packed) => (
             "it came, and the engine could not unpack it".into(),
@@ -189,6 +193,13 @@ pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) ->
     (why, next)
 }
 
+/// What came of asking for an image, by the words that tell of it.
+pub(super) fn answer(words: &str, image: &str) -> Option<Answer> {
+    let words = bare(words, image);
+    let is_said = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+    ANSWERS.iter().find(|(_, marks)| is_said(marks)).map(|(answer, _)| *answer)
+}
+
 /// Without the addresses that were asked, and the image's own names: those may hold any word.
 fn bare(words: &str, image: &str) -> String {
     let is_said = |word: &&str| {
@@ -200,7 +211,7 @@ fn bare(words: &str, image: &str) -> String {
 }
 
 /// An image's name without its host, tag and digest.
-fn path(image: &str) -> &str {
+pub(super) fn path(image: &str) -> &str {
     let name = image.split_once('@').map_or(image, |(name, _)| name);
     let name = match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,
@@ -213,9 +224,14 @@ fn path(image: &str) -> &str {
     name.strip_prefix("library/").unwrap_or(name)
 }
 
+/// The login that the host was given.
+pub(super) fn login<'a>(order: &'a Order, host: &str) -> Option<&'a Login> {
+    order.logins.iter().find(|login| same_host(&login.host, host))
+}
+
 /// Whose login it was that the host does not take, if there was one.
 fn denial(order: &Order, host: &str) -> (String, String) {
-    match order.logins.iter().find(|login| same_host(&login.host, host)) {
+    match login(order, host) {
         Some(login) if login.is_ours => (
             "this run's own login may not pull it, or there is no such image".into(),
             format!(
