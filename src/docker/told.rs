@@ -1,8 +1,11 @@
 //! What builders of both kinds are quoted with when a build fails: the Dockerfile as its user knows it, where a step
 //! stands in it, and what the step wrote last.
 
+use std::path::Path;
+
 use super::order::Order;
 use crate::error::{Code, Failure, one_line, quoted};
+use crate::recipe::{Absence, absence};
 
 /// How many of a step's last lines are told.
 const LAST: usize = 5;
@@ -17,7 +20,12 @@ pub(super) struct Place {
 
 /// The Dockerfile as its user knows it.
 pub(super) fn shown(order: &Order) -> String {
-    let shown = order.file.strip_prefix(&order.context).unwrap_or(&order.file);
+    named(order, &order.file)
+}
+
+/// A file as its user knows it, who knows the context.
+fn named(order: &Order, file: &Path) -> String {
+    let shown = file.strip_prefix(&order.context).unwrap_or(file);
     let shown = shown.strip_prefix(".").unwrap_or(shown);
     format!("`{}`", shown.display())
 }
@@ -75,18 +83,78 @@ pub(super) fn full(words: &str) -> Failure {
         .next(MAKE_ROOM)
 }
 
-/// What is copied is not in the context.
-pub(super) fn no_file(order: &Order, step: &str, file: &str, place: Option<&Place>) -> Failure {
-    let what = format!("{step} finds no `{}` in the context", file.trim_start_matches('/'));
-    placed(Failure::new(Code::BuildContext, what), order, place)
-        .why(format!(
-            "the context is `{}`, without what `.dockerignore` names",
-            order.context.display()
-        ))
-        .next(
-            "correct the path, which begins at the context; if `.dockerignore` excludes it, add a line \
-             with `!` before it",
-        )
+/// What is copied is not in the context: why, as it can be seen there.
+pub(super) fn no_file(
+    order: &Order,
+    step: &str,
+    instruction: &str,
+    file: &str,
+    place: Option<&Place>,
+) -> Failure {
+    let (path, absence) = absence(&order.context, &order.file, instruction, file);
+    let path = path.trim_start_matches('/');
+    let what = match &absence {
+        Absence::Outside => format!("{step} copies `{path}`, which is outside of the context"),
+        _ => format!("{step} finds no `{path}` in the context"),
+    };
+    let (why, next) = cause(order, path, absence);
+    placed(Failure::new(Code::BuildContext, what), order, place).why(why).next(next)
+}
+
+/// Why it is not in what was sent, and what to do.
+fn cause(order: &Order, path: &str, absence: Absence) -> (String, String) {
+    let context = format!("the context is `{}`", order.context.display());
+    match absence {
+        Absence::Outside => (
+            format!("{context}, and nothing above it is sent"),
+            format!(
+                "move it into the context, or give a `context` that holds it and correct the paths in {}",
+                shown(order)
+            ),
+        ),
+        Absence::Excluded { path: left_out, file, line, pattern } => {
+            let file = named(order, &file);
+            let it = if left_out == path { "it".into() } else { format!("`{left_out}`") };
+            let next = format!("take line {line} out of {file}, or add `!{left_out}` at its end");
+            (format!("{file} line {line} leaves {it} out: {}", quoted(&pattern)), next)
+        }
+        Absence::Dangling { link, to, is_outside } => {
+            let end = if is_outside { "outside of the context" } else { "not there" };
+            let why = format!("`{link}` is a symbolic link to {}, which is {end}", quoted(&to));
+            let next = match is_outside {
+                true => format!("put the file itself there in place of the link `{link}`"),
+                false => format!("correct the link `{link}`, or make what it leads to first"),
+            };
+            (why, next)
+        }
+        Absence::Missing { folder, name, is_last, near } => {
+            let next = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "correct the path, which begins at the context, or make `{path}` before the build"
+                ),
+            };
+            (format!("{context}, {}", lacks(&folder, &name, is_last)), next)
+        }
+        Absence::Special => (
+            "it is a socket or a device, which no builder is sent".into(),
+            "leave it out: a container is given such a thing where it runs".into(),
+        ),
+        Absence::There => (
+            format!("{context}, where it is now: it was not when the context was sent"),
+            "let nothing else write in the build context meanwhile, and run it again".into(),
+        ),
+    }
+}
+
+/// What a folder of the context does not have; an empty one is the context.
+fn lacks(folder: &str, name: &str, is_last: bool) -> String {
+    match (folder, is_last) {
+        ("", true) => "which has no such file".into(),
+        ("", false) => format!("which has no folder `{name}`"),
+        (folder, true) => format!("where `{folder}` has no `{name}`"),
+        (folder, false) => format!("where `{folder}` has no folder `{name}`"),
+    }
 }
 
 /// Quotes the end of words that are a chain, the cause last: `initializing source: Get: connection refused`.

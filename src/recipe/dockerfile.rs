@@ -21,6 +21,7 @@ use self::lines::Instruction;
 use crate::error::{Code, Failure, quoted};
 use crate::names::nearest;
 
+pub(super) use copied::copied_by;
 pub use reach::{Base, Runs, Secret, Wish};
 
 /// A Dockerfile that was read.

@@ -96,7 +96,8 @@ fn missing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-fn wild(name: &str) -> bool {
+/// Whether a name is a pattern of names.
+pub(super) fn wild(name: &str) -> bool {
     let mut letters = name.chars();
     while let Some(letter) = letters.next() {
         match letter {

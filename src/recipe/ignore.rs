@@ -114,12 +114,19 @@ impl Rules {
 
     /// Whether a path is matched, asked by itself: its folders are tried too.
     pub(super) fn matches(&self, path: &str) -> bool {
-        let mut matched = false;
-        for rule in &self.rules {
-            let tells = rule.exception == matched;
-            matched ^= tells && (rule.shape.matches(path) || rule.shape.matches_above(path));
+        self.decides(path).is_some()
+    }
+
+    /// The same, and the place of the rule that decides it.
+    pub(super) fn decides(&self, path: &str) -> Option<usize> {
+        let mut decides = None;
+        for (at, rule) in self.rules.iter().enumerate() {
+            let tells = rule.exception == decides.is_some();
+            if tells && (rule.shape.matches(path) || rule.shape.matches_above(path)) {
+                decides = (!rule.exception).then_some(at);
+            }
         }
-        matched
+        decides
     }
 
     /// Whether a path is matched, when it is known what matched the folder that it is in.

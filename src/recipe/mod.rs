@@ -2,6 +2,7 @@
 //!
 //! Read here, never changed, and never copied. Leans on `names` and `error` alone.
 
+mod absent;
 mod dockerfile;
 mod follow;
 mod ignore;
@@ -15,6 +16,7 @@ mod wrong;
 #[cfg(test)]
 mod tests;
 
+pub use absent::{Absence, absence};
 pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
 pub use label::{CREATED, EVENT, OURS, RECIPE, REVISION, Recipe};
 pub use leaks::{Leak, is_secret, leaks, leaks_in_args, leaks_in_config, refusal};

@@ -33,24 +33,17 @@ impl Pick {
     /// # Errors
     /// It cannot be read, or has a line that Docker would refuse.
     pub fn of(context: &Path, dockerfile: &Path) -> Result<Self, Failure> {
-        let mut beside = dockerfile.as_os_str().to_owned();
-        beside.push(NAME);
-        for path in [PathBuf::from(beside), context.join(NAME)] {
-            let shown = path.display().to_string();
-            let text = match fs::read(&path) {
-                Ok(text) => text,
-                Err(error) if absent(error.kind()) => continue,
-                Err(error) => return Err(wrong::ignore_file(&shown, &error)),
-            };
-            let mut exclude = Vec::new();
-            for (at, pattern) in lines(&text) {
-                Rules::of(std::slice::from_ref(&pattern))
-                    .map_err(|(pattern, clause)| wrong::line(&shown, at, &pattern, &clause))?;
-                exclude.push(pattern);
-            }
-            return Ok(Self { exclude, ..Self::default() });
+        let Some((path, text)) = ignore_file(context, dockerfile)? else {
+            return Ok(Self::default());
+        };
+        let shown = path.display().to_string();
+        let mut exclude = Vec::new();
+        for (at, pattern) in lines(&text) {
+            Rules::of(std::slice::from_ref(&pattern))
+                .map_err(|(pattern, clause)| wrong::line(&shown, at, &pattern, &clause))?;
+            exclude.push(pattern);
         }
-        Ok(Self::default())
+        Ok(Self { exclude, ..Self::default() })
     }
 
     /// The same, but that a file is sent in any case.
@@ -77,6 +70,46 @@ impl Pick {
             include: Rules::of(&include).map_err(refused)?,
             exclude: Rules::of(&self.exclude).map_err(refused)?,
         })
+    }
+}
+
+/// The file whose lines count, and what stands in it.
+fn ignore_file(context: &Path, dockerfile: &Path) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
+    let mut beside = dockerfile.as_os_str().to_owned();
+    beside.push(NAME);
+    for path in [PathBuf::from(beside), context.join(NAME)] {
+        match fs::read(&path) {
+            Ok(text) => return Ok(Some((path, text))),
+            Err(error) if absent(error.kind()) => {}
+            Err(error) => return Err(wrong::ignore_file(&path.display().to_string(), &error)),
+        }
+    }
+    Ok(None)
+}
+
+/// What is left out of a build, line by line, to tell why a path is.
+pub(super) struct Ignored {
+    /// The ignore file.
+    pub(super) file: PathBuf,
+    text: Vec<u8>,
+    lines: Vec<usize>,
+    rules: Rules,
+}
+
+impl Ignored {
+    /// The lines that count, if there are any that can be used.
+    pub(super) fn of(context: &Path, dockerfile: &Path) -> Option<Self> {
+        let (file, text) = ignore_file(context, dockerfile).ok()??;
+        let (numbers, patterns): (Vec<_>, Vec<_>) = lines(&text).into_iter().unzip();
+        Some(Self { file, rules: Rules::of(&patterns).ok()?, lines: numbers, text })
+    }
+
+    /// The line that leaves a path out, and what stands there.
+    pub(super) fn line_of(&self, path: &str) -> Option<(usize, String)> {
+        let line = *self.lines.get(self.rules.decides(path)?)?;
+        let text = String::from_utf8_lossy(&self.text);
+        let written = text.trim_start_matches('\u{feff}').split('\n').nth(line - 1)?;
+        Some((line, written.trim().to_owned()))
     }
 }
 

@@ -172,9 +172,9 @@ async fn a_file_that_is_not_in_the_context_is_named() {
     insta::assert_snapshot!(scene.ends(&told), @r#"
     error[SW-BUILD-CONTEXT]: nothing was deployed: step 3/4 of `Dockerfile` finds no `dist/app` in the context
       why:  `Dockerfile` line 4: "COPY dist/app /app"
-            the context is `./app`, without what `.dockerignore` names
+            the context is `./app`, which has no folder `dist`
       now:  3f2a91c serves, 3/3 ready
-      next: correct the path, which begins at the context; if `.dockerignore` excludes it, add a line with `!` before it
+      next: correct the path, which begins at the context, or make `dist/app` before the build
     -> 4
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     "#);

@@ -82,8 +82,8 @@ impl Ended<'_> {
     fn of_step(&self, name: &str, text: &str, words: &str, said: String) -> Failure {
         let place = self.place(text);
         let place = place.as_ref();
-        if let Some(file) = missing_file(words).filter(|_| !text.contains("--from=")) {
-            return told::no_file(self.order, name, file, place);
+        if let Some(file) = missing_file(words, text).filter(|_| !text.contains("--from=")) {
+            return told::no_file(self.order, name, text, file, place);
         }
         let code = exit_code(words);
         let program = between(words, "exec: \"", "\"").filter(|_| is_missing(words));
@@ -124,10 +124,16 @@ fn exit_code(words: &str) -> Option<String> {
     (!code.is_empty()).then_some(code)
 }
 
-/// `COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist`.
-fn missing_file(words: &str) -> Option<&str> {
-    let of_the_context = words.starts_with("COPY failed: ") || words.starts_with("ADD failed: ");
-    between(words, "stat ", ": ").filter(|_| of_the_context)
+/// `COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist`,
+/// or `COPY failed: forbidden path outside the build context: ../x ()`. A pattern that matches nothing is not named.
+fn missing_file<'a>(words: &'a str, text: &'a str) -> Option<&'a str> {
+    if !words.starts_with("COPY failed: ") && !words.starts_with("ADD failed: ") {
+        return None;
+    }
+    if words.ends_with("no source files were specified") {
+        return text.split_whitespace().skip(1).find(|word| word.contains(['*', '?', '[']));
+    }
+    between(words, "stat ", ": ").or_else(|| between(words, "outside the build context: ", " "))
 }
 
 fn is_missing(words: &str) -> bool {

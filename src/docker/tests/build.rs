@@ -286,6 +286,14 @@ async fn a_step_that_lacks_something_is_told_by_what() {
             "COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist",
         ),
         (
+            r#"{"stream":"Step 2/4 : COPY ../x /\n"}"#,
+            "COPY failed: forbidden path outside the build context: ../x ()",
+        ),
+        (
+            r#"{"stream":"Step 2/4 : COPY *.jar /\n"}"#,
+            "COPY failed: no source files were specified",
+        ),
+        (
             r#"{"stream":"Step 4/4 : COPY --from=0 /nix /\n"}"#,
             "COPY failed: stat nix: file does not exist",
         ),
@@ -304,8 +312,18 @@ async fn a_step_that_lacks_something_is_told_by_what() {
     SW-BUILD-CONTEXT
     step 2/4 of `Dockerfile` finds no `no.txt` in the context
     `Dockerfile` line 2: "COPY no.txt /"
-    the context is `@@CONTEXT@@`, without what `.dockerignore` names
-    correct the path, which begins at the context; if `.dockerignore` excludes it, add a line with `!` before it
+    the context is `@@CONTEXT@@`, which has no such file
+    correct the path, which begins at the context, or make `no.txt` before the build
+
+    SW-BUILD-CONTEXT
+    step 2/4 of `Dockerfile` copies `../x`, which is outside of the context
+    the context is `@@CONTEXT@@`, and nothing above it is sent
+    move it into the context, or give a `context` that holds it and correct the paths in `Dockerfile`
+
+    SW-BUILD-CONTEXT
+    step 2/4 of `Dockerfile` finds no `*.jar` in the context
+    the context is `@@CONTEXT@@`, which has no such file
+    correct the path, which begins at the context, or make `*.jar` before the build
 
     SW-BUILD-STEP
     step 4/4 of `Dockerfile` failed

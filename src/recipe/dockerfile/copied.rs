@@ -1,8 +1,8 @@
 //! What a target copies out of the context: BuildKit asks for that and for nothing else.
 
-use super::Dockerfile;
-use super::lines::{Instruction, is_list, words};
+use super::lines::{Instruction, is_list, split, words};
 use super::reach::Wish;
+use super::{Dockerfile, words_of};
 
 impl Dockerfile {
     /// The paths that are copied on the way to a target, as they would be followed in the context; `None` where
@@ -33,6 +33,35 @@ fn mounts_context(flag: &str) -> bool {
     let is = |name: &str| mount.split(',').any(|field| field.trim().starts_with(name));
     // Without a type it is a bind mount.
     (is("type=bind") || !is("type=")) && !is("from=")
+}
+
+/// The paths in the context that an instruction's text names, as they are written.
+pub(in crate::recipe) fn copied_by(instruction: &str) -> Vec<String> {
+    let step = split(instruction, 0, '\\');
+    if step.flags.iter().any(|flag| flag.starts_with("--from=")) {
+        return Vec::new();
+    }
+    match step.word.as_str() {
+        "COPY" | "ADD" => {
+            let mut words = words_of(&step.rest);
+            words.pop();
+            words
+        }
+        _ => step
+            .flags
+            .iter()
+            .filter(|flag| mounts_context(flag))
+            .filter_map(|flag| source(flag))
+            .collect(),
+    }
+}
+
+/// What a mount takes of where it takes from.
+fn source(flag: &str) -> Option<String> {
+    let mut fields = flag.strip_prefix("--mount=")?.split(',').map(str::trim);
+    fields
+        .find_map(|field| field.strip_prefix("source=").or(field.strip_prefix("src=")))
+        .map(str::to_owned)
 }
 
 /// The sources of one instruction in the context; `None` where they are all of it, or cannot be told from here.

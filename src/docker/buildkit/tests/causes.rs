@@ -182,14 +182,14 @@ fn a_file_that_is_not_sent_is_named() {
     assert_snapshot!(new.reads("failed to compute cache key: failed to calculate checksum of ref a::b: \"/pom.xml\": not found"), @r#"
     [SW-BUILD-CONTEXT]: step 1/2 of `Dockerfile` finds no `pom.xml` in the context
       why: `Dockerfile` line 2: "COPY pom.xml /src/"
-      why: the context is `/src`, without what `.dockerignore` names
-      next: correct the path, which begins at the context; if `.dockerignore` excludes it, add a line with `!` before it
+      why: the context is `/src`, which has no such file
+      next: correct the path, which begins at the context, or make `pom.xml` before the build
     "#);
     let old = case("[1/2] COPY pom.xml /src/");
     assert_snapshot!(old.reads("failed to compute cache key: \"/pom.xml\" not found: not found"), @"
     [SW-BUILD-CONTEXT]: step 1/2 of `Dockerfile` finds no `pom.xml` in the context
-      why: the context is `/src`, without what `.dockerignore` names
-      next: correct the path, which begins at the context; if `.dockerignore` excludes it, add a line with `!` before it
+      why: the context is `/src`, which has no such file
+      next: correct the path, which begins at the context, or make `pom.xml` before the build
     ");
     let other = case("[stage-1 1/2] COPY --from=build /app /");
     assert_snapshot!(other.reads("failed to compute cache key: failed to calculate checksum of ref a::b: \"/app\": not found"), @"

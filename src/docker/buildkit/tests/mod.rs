@@ -1,5 +1,6 @@
 //! The protocol over a pipe with a receiver of our own, progress and causes from what builders said.
 
+mod absent;
 mod asking;
 mod bases;
 mod causes;

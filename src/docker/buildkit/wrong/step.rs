@@ -128,13 +128,22 @@ impl Ended<'_> {
     /// What is copied is not there: in the context, or in another image.
     fn no_file(&self, said: &Said<'_>, step: &Step, file: &str) -> Failure {
         let name = self.step_name(step);
-        let Some(from) = between(&step.name, "--from=", " ") else {
-            return told::no_file(self.order, &name, file, said.place.as_ref());
+        let Some(from) = from(&step.name) else {
+            let text = step.name.split_once("] ").map_or("", |(_, text)| text);
+            return told::no_file(self.order, &name, text, file, said.place.as_ref());
         };
         let what = format!("{name} finds no `{file}` in `{from}`");
         self.with_line(Failure::new(Code::BuildStep, what), said)
             .next(format!("correct the path, or let `{from}` make it"))
     }
+}
+
+/// The stage or image that an instruction takes files from, by `--from=` or in a mount.
+fn from(instruction: &str) -> Option<&str> {
+    let rest = ["--from=", ",from=", "--mount=from="]
+        .iter()
+        .find_map(|before| Some(instruction.split_once(before)?.1))?;
+    rest.split([' ', ',']).next()
 }
 
 /// The program that was to be run, if that is what is missing.
