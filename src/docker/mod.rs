@@ -12,6 +12,7 @@ mod images;
 mod order;
 mod place;
 mod push;
+mod stages;
 mod told;
 
 pub use dial::Place;

@@ -5,6 +5,7 @@
 
 mod copied;
 mod lines;
+mod named;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::error::{Code, Failure, quoted};
 use crate::names::nearest;
 
 pub(super) use copied::copied_by;
+pub use named::{By, Naming, Written, written};
 pub use reach::{Base, Runs, Secret, Wish};
 
 /// A Dockerfile that was read.

@@ -17,7 +17,9 @@ mod wrong;
 mod tests;
 
 pub use absent::{Absence, absence};
-pub use dockerfile::{Args, Base, Dockerfile, Runs, Secret, Stage, Wish};
+pub use dockerfile::{
+    Args, Base, By, Dockerfile, Naming, Runs, Secret, Stage, Wish, Written, written,
+};
 pub use label::{CREATED, EVENT, OURS, RECIPE, REVISION, Recipe};
 pub use leaks::{Leak, is_secret, leaks, leaks_in_args, leaks_in_config, refusal};
 pub use pick::Pick;

@@ -6,6 +6,7 @@ use bollard_buildkit_proto::google::rpc;
 use prost::Message as _;
 use serde::Deserialize;
 
+use super::super::stages::short;
 use super::super::told::Place;
 
 /// What is known besides the words.
@@ -107,9 +108,7 @@ pub(in crate::docker) fn find(dockerfile: &str, instruction: &str) -> Option<Pla
 
 /// The first line that begins with this image, which builders call by its whole name.
 pub(super) fn find_from(dockerfile: &str, image: &str) -> Option<Place> {
-    let short = image.strip_prefix("docker.io/").unwrap_or(image);
-    let short = short.strip_prefix("library/").unwrap_or(short);
-    let short = short.strip_suffix(":latest").unwrap_or(short);
+    let short = short(image);
     let from = |line: &str| {
         let mut words = line.split_whitespace();
         let is_from = words.next().is_some_and(|word| word.eq_ignore_ascii_case("from"));

@@ -54,7 +54,9 @@ impl Ended<'_> {
             {
                 self.of_base(text, words)
             }
-            Some((at, text)) => self.of_step(&format!("step {at} of {file}"), text, words, said),
+            Some((at, text)) => self.of_flag(text, words).unwrap_or_else(|| {
+                self.of_step(&format!("step {at} of {file}"), text, words, said)
+            }),
         }
     }
 
@@ -67,16 +69,15 @@ impl Ended<'_> {
         let said = format!("{} said: {}", self.product, told::end_of(words));
         let image = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"));
         let image = one_line(image.unwrap_or_default(), 120);
-        // Variables are not filled in there.
-        let host = match image.contains('$') {
-            true => between(words, "://", "/").unwrap_or("its registry"),
-            false => base::host(&image),
-        };
-        let asked = base::Asked { image: &image, host, place: "FROM" };
-        let (why, next) = base::cause(self.order, words, &asked);
-        let what = format!("base image `{image}` cannot be pulled");
-        let failure = Failure::new(Code::BuildBase, what);
-        placed(failure, self.order, self.place(text).as_ref()).why(why).why(said).next(next)
+        base::not_had(self.order, &image, words, self.place(text).as_ref(), said)
+    }
+
+    /// What `--from=` of a copy names is no stage, and no image that can be had: `invalid from flag value NAME: …`.
+    fn of_flag(&self, text: &str, words: &str) -> Option<Failure> {
+        let (name, reason) = words.strip_prefix("invalid from flag value ")?.split_once(": ")?;
+        let said = format!("{} said: {}", self.product, told::end_of(reason));
+        let place = self.place(text);
+        Some(base::not_had(self.order, &one_line(name, 120), reason, place.as_ref(), said))
     }
 
     fn of_step(&self, name: &str, text: &str, words: &str, said: String) -> Failure {

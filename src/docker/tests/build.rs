@@ -141,7 +141,7 @@ async fn failing(cases: &[(&str, &str)]) -> String {
     let mut all = String::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Dockerfile");
-    let text = "FROM scratch\nCOPY no.txt /\nRUN make \\\n  all\nCOPY --from=0 /nix /\n";
+    let text = "FROM scratch\nCOPY no.txt /\nRUN make \\\n  all\nCOPY --from=0 /nix /\nFROM scratch AS base\nFROM scratch\nCOPY --from=bsae /bin/sh /\n";
     std::fs::write(&file, text).unwrap();
     let order = Order { context: folder.path().into(), file, ..order() };
     for (step, words) in cases {
@@ -336,6 +336,38 @@ async fn a_step_that_lacks_something_is_told_by_what() {
     the engine did not reach 127.0.0.1:1
     Docker Engine 28.5.2 said: "Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused"
     let the engine's machine reach 127.0.0.1:1, or name another registry in FROM
+    "#);
+}
+
+#[tokio::test]
+async fn what_a_copy_takes_from_and_is_no_stage_is_told() {
+    let copying = r#"{"stream":"Step 4/4 : COPY --from=0 /nix /\n"}"#;
+    let slip = r#"{"stream":"Step 7/7 : COPY --from=bsae /bin/sh /\n"}"#;
+    let cases = [
+        (
+            copying,
+            "invalid from flag value ghcr.io/acme/tools:1: Get \"https://ghcr.io/v2/\": dial tcp: lookup ghcr.io: no such host",
+        ),
+        (
+            slip,
+            "invalid from flag value bsae: pull access denied for bsae, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+        ),
+    ];
+    insta::assert_snapshot!(failing(&cases).await, @r#"
+    SW-BUILD-BASE
+    base image `ghcr.io/acme/tools:1` cannot be pulled
+    `Dockerfile` line 5: "COPY --from=0 /nix /"
+    the engine did not reach ghcr.io
+    Docker Engine 28.5.2 said: "Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host"
+    let the engine's machine reach ghcr.io, or name another registry in FROM
+
+    SW-BUILD-BASE
+    `bsae` is no stage of `Dockerfile`, and no image that can be pulled
+    `Dockerfile` line 8: "COPY --from=bsae /bin/sh /"
+    no stage is called `bsae`, so it was taken for an image: the login for docker.io in `base-logins` may not pull it, or there is no such image
+    Docker Engine 28.5.2 said: "pull access denied for bsae, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
+    did you mean `--from=base`?
+    or, if an image is meant: correct the login for docker.io in `base-logins`
     "#);
 }
 

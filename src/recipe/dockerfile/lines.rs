@@ -92,7 +92,7 @@ fn directive(line: &str) -> Option<(String, &str)> {
 
 /// The line that begins here, with those that continue it, and where the next one begins. Comments
 /// and empty lines in between are no end of it.
-fn joined(lines: &[&str], mut at: usize, escape: char) -> (String, usize) {
+pub(super) fn joined(lines: &[&str], mut at: usize, escape: char) -> (String, usize) {
     let mut whole = String::new();
     let mut first = true;
     while let Some(line) = lines.get(at) {

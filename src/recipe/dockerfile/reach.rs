@@ -370,7 +370,7 @@ fn runs_on(platform: &Platform, native: &Platform) -> bool {
 }
 
 /// The mounts of a step, as keys and values.
-fn mounts(step: &Instruction) -> impl Iterator<Item = Vec<(String, String)>> {
+pub(super) fn mounts(step: &Instruction) -> impl Iterator<Item = Vec<(String, String)>> {
     let all = step.flags.iter().filter(|_| step.word == "RUN");
     all.filter_map(|flag| flag.strip_prefix("--mount=")).map(|mount| {
         let fields = mount.split(',').map(|field| field.split_once('=').unwrap_or((field, "")));

@@ -6,6 +6,7 @@ mod bases;
 mod causes;
 mod folding;
 mod kept;
+mod stages;
 mod transfer;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,10 @@
 //! An image that a Dockerfile begins with or copies from, and that cannot be had.
 
+use super::super::super::stages::{self, Slip};
 use super::super::super::{Login, told};
-use super::{Ended, Order, Said};
+use super::{Ended, Order, Place, Said};
 use crate::error::{Code, Failure};
+use crate::recipe::By;
 
 /// Where images without a host come from.
 const HUB: &str = "docker.io";
@@ -17,27 +19,79 @@ impl Ended<'_> {
     /// The image could not be asked for or pulled.
     pub(super) fn of_base(&self, said: &Said<'_>) -> Option<Failure> {
         let image = image(said)?;
-        let is_frontend = said.step.is_some_and(|step| step.name.contains(FRONTEND));
-        let (what, place) = match is_frontend {
-            true if self.order.args.contains_key("BUILDKIT_SYNTAX") => {
-                ("the frontend", "`BUILDKIT_SYNTAX`")
-            }
-            true => ("the frontend", "`# syntax=`"),
-            false => ("base image", "FROM"),
+        let builder = format!("the builder: {}", told::end_of(reason(&said.words)));
+        if said.step.is_some_and(|step| step.name.contains(FRONTEND)) {
+            return Some(self.no_frontend(image, said, builder));
+        }
+        Some(not_had(self.order, image, &said.words, said.place.as_ref(), builder))
+    }
+
+    /// The image that reads the Dockerfile.
+    fn no_frontend(&self, image: &str, said: &Said<'_>, builder: String) -> Failure {
+        let place = match self.order.args.contains_key("BUILDKIT_SYNTAX") {
+            true => "`BUILDKIT_SYNTAX`",
+            false => "`# syntax=`",
         };
-        let words = said.words.as_str();
         let asked = Asked { image, host: host(image), place };
-        let (why, next) = cause(self.order, words, &asked);
-        let failure = Failure::new(Code::BuildBase, format!("{what} `{image}` cannot be pulled"));
-        let failure = self.with_line(failure, said).why(why);
-        let failure =
-            failure.why(format!("the builder: {}", told::end_of(reason(words)))).next(next);
+        let (why, next) = cause(self.order, &said.words, &asked);
+        let what = format!("the frontend `{image}` cannot be pulled");
+        let failure = self.with_line(Failure::new(Code::BuildBase, what), said);
+        let failure = failure.why(why).why(builder).next(next);
         // Others' frontends read what the engine's own does not.
-        Some(if is_frontend && image.contains("docker/dockerfile") {
+        if image.contains("docker/dockerfile") {
             failure.next(format!("or leave out {place}: the engine has a frontend of its own"))
         } else {
             failure
-        })
+        }
+    }
+}
+
+/// An image that the Dockerfile begins with or copies from cannot be had. It may have been meant for a stage, which
+/// only who wrote it knows.
+pub(in crate::docker) fn not_had(
+    order: &Order,
+    image: &str,
+    words: &str,
+    place: Option<&Place>,
+    builder: String,
+) -> Failure {
+    let naming = stages::naming(order, image);
+    let by = naming.as_ref().map_or(By::From, |naming| naming.by);
+    // Variables are not filled in there.
+    let host = match image.contains('$') {
+        true => told::between(words, "://", "/").unwrap_or("its registry"),
+        false => host(image),
+    };
+    let (why, next) = cause(order, words, &Asked { image, host, place: stages::place(by) });
+    let line = place.cloned().or_else(|| stages::line(order, naming.as_ref()?));
+    let slip = naming.as_ref().and_then(|naming| Some((naming, stages::slip(naming)?)));
+    let file = told::shown(order);
+    let kind = if by == By::From { "base image" } else { "image" };
+    let what = match &slip {
+        Some((naming, Slip::Near(_))) => {
+            format!("`{}` is no stage of {file}, and no image that can be pulled", naming.word)
+        }
+        _ => format!("{kind} `{image}` cannot be pulled"),
+    };
+    let failure = told::placed(Failure::new(Code::BuildBase, what), order, line.as_ref());
+    match slip {
+        Some((naming, Slip::Near(near))) => failure
+            .why(format!(
+                "no stage is called `{}`, so it was taken for an image: {why}",
+                naming.word
+            ))
+            .why(builder)
+            .next(format!("did you mean `{near}`?"))
+            .next(format!("or, if an image is meant: {next}")),
+        Some((naming, Slip::Others(names))) => failure
+            .why(format!(
+                "no stage is called `{}` (there is `{}`), so it was taken for an image: {why}",
+                naming.word,
+                names.join("`, `")
+            ))
+            .why(builder)
+            .next(next),
+        None => failure.why(why).why(builder).next(next),
     }
 }
 
