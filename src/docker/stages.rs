@@ -1,7 +1,8 @@
 //! Where the Dockerfile of an order names a stage or an image, and what is told of a name that is neither.
 
 use super::order::Order;
-use super::told::Place;
+use super::told::{Place, placed, shown};
+use crate::error::{Code, Failure};
 use crate::names::nearest;
 use crate::recipe::{By, Dockerfile, Naming, written};
 
@@ -59,4 +60,25 @@ pub(super) fn slip(naming: &Naming) -> Option<Slip> {
         (None, By::From) => None,
         (None, By::Flag | By::Mount) => Some(Slip::Others(names)),
     }
+}
+
+/// A stage is named by a number that none has.
+pub(super) fn no_index(order: &Order, index: &str) -> Failure {
+    let namings = Dockerfile::read(&order.file).map(|read| read.namings()).unwrap_or_default();
+    let naming = namings.into_iter().find(|one| one.by != By::From && one.word == index);
+    let at = naming.as_ref().map(|naming| format!(" line {}", naming.line)).unwrap_or_default();
+    let what = format!("{}{at} copies from stage {index}, and there is none", shown(order));
+    let failure = Failure::new(Code::BuildFile, what);
+    let Some(naming) = naming else { return failure.next(format!("correct {}", shown(order))) };
+    let failure = placed(failure, order, line(order, &naming).as_ref());
+    let called = |(at, name): (usize, &Option<String>)| match name {
+        Some(name) => format!("{at} is `{name}`"),
+        None => format!("{at} has no name"),
+    };
+    let before: Vec<_> = naming.stages.iter().enumerate().map(called).collect();
+    let failure = match before.is_empty() {
+        true => failure.why("no stage is before it"),
+        false => failure.why(format!("the stages before it: {}", before.join(", "))),
+    };
+    failure.next(format!("correct {}: stages are counted from 0", place(naming.by)))
 }

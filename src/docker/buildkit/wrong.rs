@@ -12,6 +12,7 @@ use std::io;
 
 use tonic::{Code as Grpc, Status};
 
+use super::super::stages;
 use super::super::told::{Place, end_of, full, placed, shown, this_line};
 use super::super::{Order, Place as Engine};
 use super::detail::{self, Details};
@@ -98,6 +99,9 @@ impl Ended<'_> {
             return Some(
                 fault(format!("{file} is empty")).next("write what the image is made of into it"),
             );
+        }
+        if let Some((_, index)) = words.split_once("invalid stage index ") {
+            return Some(stages::no_index(self.order, index.trim()));
         }
         if words.contains("target stage") {
             let target = self.order.target.as_deref().unwrap_or_default();

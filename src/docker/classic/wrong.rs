@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::super::buildkit::detail;
 use super::super::buildkit::wrong::base;
 use super::super::order::Order;
+use super::super::stages;
 use super::super::told::{
     self, MAKE_ROOM, Place, USE_BUILDKIT, between, last_lines, placed, shown, this_line,
 };
@@ -75,6 +76,9 @@ impl Ended<'_> {
     /// What `--from=` of a copy names is no stage, and no image that can be had: `invalid from flag value NAME: …`.
     fn of_flag(&self, text: &str, words: &str) -> Option<Failure> {
         let (name, reason) = words.strip_prefix("invalid from flag value ")?.split_once(": ")?;
+        if reason == "index out of bounds" {
+            return Some(stages::no_index(self.order, name));
+        }
         let said = format!("{} said: {}", self.product, told::end_of(reason));
         let place = self.place(text);
         Some(base::not_had(self.order, &one_line(name, 120), reason, place.as_ref(), said))

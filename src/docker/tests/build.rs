@@ -352,6 +352,7 @@ async fn what_a_copy_takes_from_and_is_no_stage_is_told() {
             slip,
             "invalid from flag value bsae: pull access denied for bsae, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
         ),
+        (copying, "invalid from flag value 0: index out of bounds"),
     ];
     insta::assert_snapshot!(failing(&cases).await, @r#"
     SW-BUILD-BASE
@@ -368,6 +369,12 @@ async fn what_a_copy_takes_from_and_is_no_stage_is_told() {
     Docker Engine 28.5.2 said: "pull access denied for bsae, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
     did you mean `--from=base`?
     or, if an image is meant: correct the login for docker.io in `base-logins`
+
+    SW-BUILD-FILE
+    `Dockerfile` line 5 copies from stage 0, and there is none
+    `Dockerfile` line 5: "COPY --from=0 /nix /"
+    no stage is before it
+    correct `--from`: stages are counted from 0
     "#);
 }
 

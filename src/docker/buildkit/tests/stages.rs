@@ -78,3 +78,20 @@ fn an_image_that_is_none_of_the_stages_is_told_with_them_where_it_may_be_one() {
       next: let the engine's machine reach docker.io, or name another registry in `--from`
     "#);
 }
+
+#[test]
+fn a_stage_by_a_number_that_none_has_is_told_with_its_line() {
+    let text = "FROM scratch AS base\nFROM scratch\nFROM scratch\nCOPY --from=3 /bin/sh /\n";
+    assert_snapshot!(reads(text, "", "invalid stage index 3"), @r#"
+    [SW-BUILD-FILE]: `Dockerfile` line 4 copies from stage 3, and there is none
+      why: `Dockerfile` line 4: "COPY --from=3 /bin/sh /"
+      why: the stages before it: 0 is `base`, 1 has no name
+      next: correct `--from`: stages are counted from 0
+    "#);
+    assert_snapshot!(reads("FROM scratch\nCOPY --from=1 /bin/sh /\n", "", "failed to solve with frontend dockerfile.v0: failed to create LLB definition: invalid stage index 1"), @r#"
+    [SW-BUILD-FILE]: `Dockerfile` line 2 copies from stage 1, and there is none
+      why: `Dockerfile` line 2: "COPY --from=1 /bin/sh /"
+      why: no stage is before it
+      next: correct `--from`: stages are counted from 0
+    "#);
+}
