@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 
 use super::causes::case;
 use super::{login, order};
+use crate::docker::Order;
 use crate::docker::buildkit::wrong::base::{Asked, cause};
 
 /// Why, and what to do, of an image that is called so in FROM.
@@ -76,6 +77,52 @@ fn what_a_registry_answers_is_told_as_what_it_is() {
     unauthorized => the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
     certificate signed by unknown authority => the engine does not trust the certificate of the.host; give the engine's machine the authority of the.host, and start the engine again
     invalid status code from registry 404 (Not Found) => the.host has it, but not all of it came as it should; run it again; if it stays so, push that image again or name another
+    ");
+}
+
+#[test]
+fn what_a_proxy_or_a_giver_of_tokens_answers_is_told_apart() {
+    let token = "https://auth.the.host/token?scope=repository%3Aweb%3Apull&service=the.host";
+    let said = [
+        "failed to do request: Head \"https://the.host/v2/web/manifests/1\": Proxy Authentication Required".to_owned(),
+        "received unexpected HTTP status: 407 Proxy Authentication Required".into(),
+        "failed to authorize: failed to fetch oauth token: unknown: Authentication is required".into(),
+        format!("failed to authorize: failed to fetch oauth token: unexpected status from POST request to {token}: 401 Unauthorized"),
+        format!("failed to authorize: failed to fetch anonymous token: unexpected status from GET request to {token}: 401 Unauthorized"),
+        "failed to authorize: failed to fetch anonymous token: unknown: Authentication is required".into(),
+        format!("failed to authorize: failed to fetch anonymous token: unexpected status from GET request to {token}: 503 Service Unavailable"),
+        format!("failed to authorize: failed to fetch oauth token: unexpected status from POST request to {token}: 503 Service Unavailable"),
+        format!("failed to authorize: failed to fetch oauth token: Post \"{token}\": dial tcp: lookup auth.the.host: no such host"),
+    ];
+    let (mut given, mut not) = (String::new(), String::new());
+    let order_with = Order { logins: vec![login("the.host")], ..order() };
+    for words in said {
+        let asked = Asked { image: "the.host/web:1", host: "the.host", place: "FROM" };
+        let (why, next) = cause(&order_with, &words, &asked);
+        writeln!(given, "{why}; {next}").unwrap();
+        writeln!(not, "{}", told("the.host/web:1", &words)).unwrap();
+    }
+    assert_snapshot!(given, @"
+    the proxy that the engine goes by asks for a login; give the engine that login: `proxies` in its configuration, or HTTPS_PROXY where it is started
+    the proxy that the engine goes by asks for a login; give the engine that login: `proxies` in its configuration, or HTTPS_PROXY where it is started
+    the.host does not take the login in `base-logins`; correct the user and the password for the.host in `base-logins`
+    the.host does not take the login in `base-logins`; correct the user and the password for the.host in `base-logins`
+    the login for the.host in `base-logins` may not pull it, or there is no such image; correct the login for the.host in `base-logins`
+    the login for the.host in `base-logins` may not pull it, or there is no such image; correct the login for the.host in `base-logins`
+    the.host is out of order; run it again when it is well
+    the.host is out of order; run it again when it is well
+    the engine did not reach the.host; let the engine's machine reach the.host, or name another registry in FROM
+    ");
+    assert_snapshot!(not, @"
+    the proxy that the engine goes by asks for a login; give the engine that login: `proxies` in its configuration, or HTTPS_PROXY where it is started
+    the proxy that the engine goes by asks for a login; give the engine that login: `proxies` in its configuration, or HTTPS_PROXY where it is started
+    the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
+    the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
+    the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
+    the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
+    the.host is out of order; run it again when it is well
+    the.host is out of order; run it again when it is well
+    the engine did not reach the.host; let the engine's machine reach the.host, or name another registry in FROM
     ");
 }
 

@@ -108,6 +108,10 @@ pub(in crate::docker) struct Asked<'a> {
 pub(super) enum Answer {
     /// It came, and could not be unpacked.
     Packed,
+    /// The engine's own proxy did not let it ask.
+    Proxy,
+    /// Who gives tokens for it does not take the login.
+    Login,
     Denied,
     NoPlatform,
     TooMany,
@@ -125,9 +129,24 @@ const ANSWERS: &[(Answer, &[&str])] = &[
     (Answer::Packed, &["failed to register layer", "failed to extract"]),
     (Answer::NoPlatform, &["no match for platform", "no matching manifest"]),
     (Answer::TooMany, &["429 Too Many", "toomanyrequests"]),
+    (Answer::Proxy, &["407 Proxy", "Proxy Authentication Required"]),
+    (
+        Answer::Login,
+        &[
+            "failed to fetch oauth token: unknown: ",
+            "failed to fetch oauth token: denied",
+            "failed to fetch oauth token: unauthorized",
+            // Addresses are left out.
+            "failed to fetch oauth token: unexpected status from POST request to 401",
+            "failed to fetch oauth token: unexpected status from POST request to 403",
+            "failed to fetch oauth token: unexpected status from GET request to 401",
+            "failed to fetch oauth token: unexpected status from GET request to 403",
+        ],
+    ),
     (
         Answer::Denied,
         &[
+            "failed to fetch anonymous token: unknown: ",
             "401 Unauthorized",
             "403 Forbidden",
             "authorization failed",
@@ -196,6 +215,13 @@ pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) ->
     let Asked { image, host, place } = *asked;
     let (why, next) = match answer(words, image) {
         Some(Answer::Denied) => return denial(order, host),
+        Some(Answer::Login) => return refusal(order, host),
+        Some(Answer::Proxy) => (
+            "the proxy that the engine goes by asks for a login".into(),
+            "give the engine that login: `proxies` in its configuration, or HTTPS_PROXY where it is \
+             started"
+                .into(),
+        ),
         Some(Answer::Packed) => (
             "it came, and the engine could not unpack it".into(),
             "act on the engine's words".into(),
@@ -276,6 +302,17 @@ pub(super) fn path(image: &str) -> &str {
         _ => name,
     };
     name.strip_prefix("library/").unwrap_or(name)
+}
+
+/// Who gives tokens for the host did not take the login.
+fn refusal(order: &Order, host: &str) -> (String, String) {
+    match login(order, host) {
+        Some(login) if !login.is_ours => (
+            format!("{host} does not take the login in `base-logins`"),
+            format!("correct the user and the password for {host} in `base-logins`"),
+        ),
+        _ => denial(order, host),
+    }
 }
 
 /// The login that the host was given.

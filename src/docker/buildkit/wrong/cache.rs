@@ -56,7 +56,7 @@ impl Ended<'_> {
             return (Some(why.into()), "give the cache a repository with mutable tags".into());
         }
         match base::answer(words, reference) {
-            Some(Answer::Denied) => self.not_let(host),
+            Some(Answer::Denied | Answer::Login) => self.not_let(host),
             Some(Answer::Absent) => (
                 Some(format!("{host} has no such repository")),
                 "make that repository, with mutable tags".into(),
