@@ -36,6 +36,9 @@ pub struct Engine {
     pub facts: Facts,
 }
 
+/// What messages call the one engine that is not Docker's.
+const PODMAN: &str = "Podman";
+
 /// What an engine says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -53,6 +56,32 @@ pub struct Facts {
     pub go: Option<(u32, u32)>,
     /// What it runs without emulation.
     pub native: Platform,
+}
+
+impl Facts {
+    /// Its release: 20 and 10 of `20.10.24+dfsg1`.
+    fn release(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.version.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    }
+
+    /// The first release that reads heredocs in a Dockerfile by itself, if this one does not. Docker Engine's
+    /// BuildKit has the frontend for them since 23, and fetches one where `# syntax=` names it.
+    #[must_use]
+    pub fn lacks_heredocs(&self, has_syntax: bool) -> Option<&'static str> {
+        let release = self.release()?;
+        match self.builder {
+            _ if self.is_podman() => (release < (4, 8)).then_some("Podman 4.8"),
+            Builder::BuildKit if has_syntax => None,
+            Builder::BuildKit | Builder::Classic => (release.0 < 23).then_some("Docker Engine 23"),
+        }
+    }
+
+    /// Whether it is Podman, whose builder is one of its own.
+    #[must_use]
+    pub fn is_podman(&self) -> bool {
+        self.product.starts_with(PODMAN)
+    }
 }
 
 /// Where an engine keeps images.
@@ -227,7 +256,7 @@ async fn facts(place: &Place) -> Result<Facts, Unfit> {
     let is_podman = version.components.iter().any(|one| one.name.starts_with("Podman"))
         || headers.contains_key("libpod-api-version");
     let number = one_line(&version.version, 40);
-    let maker = if is_podman { "Podman" } else { "Docker Engine" };
+    let maker = if is_podman { PODMAN } else { "Docker Engine" };
     let is_containerd = info.driver_status.iter().flatten().any(|pair| {
         matches!(pair.as_slice(), [key, value] if key == "driver-type" && value == "io.containerd.snapshotter.v1")
     });

@@ -113,7 +113,9 @@ fn cannot(
     platforms: &[Platform],
 ) -> Option<Failure> {
     let engine = format!("{}, at {}", shop.engine.facts.product, shop.engine.shown);
-    no_epoch(inputs, shop, &engine).or_else(|| match shop.engine.facts.builder {
+    let early =
+        no_epoch(inputs, shop, &engine).or_else(|| no_heredoc(inputs, shop, materials, &engine));
+    early.or_else(|| match shop.engine.facts.builder {
         Builder::Classic => without_buildkit(inputs, shop, materials, platforms, &engine),
         Builder::BuildKit => caches(inputs, shop.engine.facts.store, &engine),
     })
@@ -133,7 +135,10 @@ fn without_buildkit(
 ) -> Option<Failure> {
     let (build, native) = (&inputs.build, &shop.engine.facts.native);
     let line = platforms.first().and_then(|wanted| {
-        materials.dockerfile.needs_buildkit(wish(inputs, native, wanted)).ok().flatten()
+        // A Podman that does not know them was refused before.
+        let knows_heredocs = shop.engine.facts.is_podman();
+        let wish = wish(inputs, native, wanted);
+        materials.dockerfile.needs_buildkit(wish, knows_heredocs).ok().flatten()
     });
     let wanted = [
         (!build.secrets.is_empty()).then(|| "`build-secrets`".to_owned()),
@@ -172,6 +177,35 @@ fn no_epoch(inputs: &Inputs, shop: &Workshop, engine: &str) -> Option<Failure> {
             .why(engine)
             .next(format!("use Docker Engine {FIRST} or later, or leave it out"))
     })
+}
+
+/// Who does not know heredocs takes their text for instructions, or runs nothing and says nothing.
+fn no_heredoc(
+    inputs: &Inputs,
+    shop: &Workshop,
+    materials: &Materials,
+    engine: &str,
+) -> Option<Failure> {
+    let line = materials.dockerfile.heredoc()?;
+    let has_syntax =
+        materials.dockerfile.has_syntax() || inputs.build.args.contains_key("BUILDKIT_SYNTAX");
+    let first = shop.engine.facts.lacks_heredocs(has_syntax)?;
+    let shown = &materials.shown;
+    let failure =
+        lacks(format!("line {line} of `{shown}` opens a heredoc, which this engine cannot read"))
+            .why(format!("{engine}; {first} is the first that reads them by itself"));
+    let syntax = format!("begin `{shown}` with the line `# syntax=docker/dockerfile:1`");
+    let is_turned_off = inputs.build.classic && !shop.engine.facts.is_podman();
+    Some(failure.next(match shop.engine.facts.builder {
+        Builder::BuildKit => format!("{syntax}, or use {first} or later"),
+        Builder::Classic if is_turned_off && has_syntax => {
+            "leave DOCKER_BUILDKIT out of the environment".into()
+        }
+        Builder::Classic if is_turned_off => {
+            format!("leave DOCKER_BUILDKIT out of the environment, and {syntax}")
+        }
+        Builder::Classic => format!("use {first} or later, or write it without heredocs"),
+    }))
 }
 
 /// From the environment, or as the argument that builders know it by.

@@ -141,6 +141,12 @@ impl Dockerfile {
         &self.bytes
     }
 
+    /// Whether its first line names the frontend that reads it.
+    #[must_use]
+    pub fn has_syntax(&self) -> bool {
+        self.syntax.is_some()
+    }
+
     /// Its stages in order.
     #[must_use]
     pub fn stages(&self) -> &[Stage] {

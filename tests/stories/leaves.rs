@@ -102,3 +102,53 @@ async fn a_time_that_the_builder_would_not_write_is_refused() {
     web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
     ");
 }
+
+/// A stage that builds from a heredoc.
+async fn with_heredoc(engine: Kind, first: &str) -> Stage {
+    let file = format!("{first}FROM scratch\nCOPY <<end /page\nhello\nend\n");
+    let mut stage = Stage::new().await.serving().holding("Dockerfile", &file);
+    stage.bring_engine(engine).await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heredoc_that_the_engine_would_take_for_instructions_is_refused() {
+    let old = || Kind { version: Version::V20, ..Kind::default() };
+    insta::assert_snapshot!(told(&with_heredoc(old(), "").await).await, @"
+    -> 3
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    error[SW-BUILD-FEATURE]: nothing was written: line 2 of `./Dockerfile` opens a heredoc, which this engine cannot read
+      why:  Docker Engine 20.10.24+dfsg1, at unix://@FOLDER@/docker.sock; Docker Engine 23 is the first that reads them by itself
+      now:  3f2a91c serves, 3/3 ready
+      next: begin `./Dockerfile` with the line `# syntax=docker/dockerfile:1`, or use Docker Engine 23 or later
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
+    ");
+    let off = with_heredoc(old(), "").await.variable("DOCKER_BUILDKIT", "0");
+    insta::assert_snapshot!(told(&off).await, @"
+    -> 3
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    error[SW-BUILD-FEATURE]: nothing was written: line 2 of `./Dockerfile` opens a heredoc, which this engine cannot read
+      why:  Docker Engine 20.10.24+dfsg1, at unix://@FOLDER@/docker.sock; Docker Engine 23 is the first that reads them by itself
+      now:  3f2a91c serves, 3/3 ready
+      next: leave DOCKER_BUILDKIT out of the environment, and begin `./Dockerfile` with the line `# syntax=docker/dockerfile:1`
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
+    ");
+    let new = with_heredoc(Kind::default(), "").await.variable("DOCKER_BUILDKIT", "0");
+    insta::assert_snapshot!(told(&new).await, @"
+    -> 3
+    warning[SW-COMMIT-UNKNOWN]: nothing tells whether 9f2c1e4 is newer than 3f2a91c, the newest commit shipped here
+      why:  no answer from GitHub compare, no push @ after it, no run number of one workflow; run 4710 shipped 3f2a91c @ ago
+      next: nothing, if it is newer; `github-token` with `contents: read` lets the next run tell
+    error[SW-BUILD-FEATURE]: nothing was written: line 2 of `./Dockerfile` needs BuildKit, which is not there
+      why:  Docker Engine 28.5.2+dfsg4, at unix://@FOLDER@/docker.sock; DOCKER_BUILDKIT is 0
+      now:  3f2a91c serves, 3/3 ready
+      next: leave DOCKER_BUILDKIT out of the environment
+    web:3f2a91c@sha256:17d4954971da, 3 updated, 3 ready
+    ");
+    let fetched = with_heredoc(old(), "# syntax=docker/dockerfile:1\n").await;
+    assert!(!told(&fetched).await.contains("heredoc"));
+}

@@ -271,3 +271,26 @@ async fn what_is_no_engine_is_said() {
     let failure = Engine::find(&at(&server.address)).await.unwrap_err();
     assert_eq!(failure.why[0], "/version answered \"welcome\"");
 }
+
+#[tokio::test]
+async fn who_reads_heredocs_is_known_by_the_release() {
+    let server = Server::start(|asked| known(asked).unwrap()).await;
+    let facts = super::engine(&server).await.facts;
+    let lacks = |product: &str, version: &str, builder, has_syntax| {
+        let (product, version) = (format!("{product} {version}"), version.to_owned());
+        let facts = crate::docker::Facts { product, version, builder, ..facts.clone() };
+        facts.lacks_heredocs(has_syntax).unwrap_or("nothing")
+    };
+    let docker =
+        |version, builder, has_syntax| lacks("Docker Engine", version, builder, has_syntax);
+    let podman = |version| lacks("Podman", version, Builder::Classic, true);
+    assert_eq!(docker("20.10.24+dfsg1", Builder::BuildKit, false), "Docker Engine 23");
+    assert_eq!(docker("20.10.24+dfsg1", Builder::BuildKit, true), "nothing");
+    assert_eq!(docker("20.10.24", Builder::Classic, true), "Docker Engine 23");
+    assert_eq!(docker("23.0.0-rc.1", Builder::BuildKit, false), "nothing");
+    assert_eq!(docker("28.5.2", Builder::BuildKit, false), "nothing");
+    assert_eq!(docker("master", Builder::BuildKit, false), "nothing");
+    assert_eq!(podman("4.3.1"), "Podman 4.8");
+    assert_eq!(podman("4.8.0"), "nothing");
+    assert_eq!(podman("5.2.0"), "nothing");
+}

@@ -181,23 +181,35 @@ impl Dockerfile {
     }
 
     /// The first line on the way to a target that needs BuildKit: a mount, a heredoc or a flag that
-    /// the builder before it does not know.
+    /// the builder before it does not know. Podman's may know heredocs.
     ///
     /// # Errors
     /// There is no such target.
-    pub fn needs_buildkit(&self, wish: Wish<'_>) -> Result<Option<usize>, Failure> {
+    pub fn needs_buildkit(
+        &self,
+        wish: Wish<'_>,
+        knows_heredocs: bool,
+    ) -> Result<Option<usize>, Failure> {
         const OLD: &[&str] = &["--from=", "--chown=", "--platform="];
         let values = self.values(wish);
         for at in self.reached(wish.target, &values)? {
             for step in self.steps(at, &values) {
                 let files = matches!(step.word.as_str(), "RUN" | "COPY" | "ADD");
                 let new = |flag: &String| !OLD.iter().any(|old| flag.starts_with(old));
-                if files && (!step.heredocs.is_empty() || step.flags.iter().any(new)) {
+                let heredoc = !knows_heredocs && !step.heredocs.is_empty();
+                if files && (heredoc || step.flags.iter().any(new)) {
                     return Ok(Some(step.line));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The first line that opens a heredoc, in whatever stage: who does not know them reads on in its text.
+    #[must_use]
+    pub fn heredoc(&self) -> Option<usize> {
+        let mut steps = self.stages.iter().flat_map(|stage| &stage.steps);
+        steps.find(|step| !step.heredocs.is_empty()).map(|step| step.line)
     }
 
     /// The images from elsewhere that a target needs, each once.

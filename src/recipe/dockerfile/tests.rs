@@ -227,12 +227,18 @@ fn secrets_arguments_bases_and_mounts_are_found() {
     let given =
         args(&[("TAG", "2"), ("TGA", "3"), ("http_proxy", "p"), ("BUILDKIT_INLINE_CACHE", "1")]);
     assert_eq!(file.unread(&given), ["TGA"]);
-    let needs =
-        |text: &str| with_wish(None, &none, |wish| parsed(text).needs_buildkit(wish)).unwrap();
-    assert_eq!(with_wish(None, &none, |wish| file.needs_buildkit(wish)).unwrap(), Some(5));
+    let needs = |text: &str| {
+        with_wish(None, &none, |wish| parsed(text).needs_buildkit(wish, false)).unwrap()
+    };
+    assert_eq!(with_wish(None, &none, |wish| file.needs_buildkit(wish, false)).unwrap(), Some(5));
     assert_eq!(needs("FROM a\nCOPY --chown=1:1 --from=b c d\nRUN e"), None);
     assert_eq!(needs("FROM a\nCOPY --link c d"), Some(2));
-    assert_eq!(needs("FROM a\nCOPY <<x /y\nz\nx"), Some(2));
+    let heredoc = "FROM a\nFROM b AS c\nCOPY <<x /y\nz\nx";
+    assert_eq!(needs(heredoc), Some(3));
+    let knows = with_wish(None, &none, |wish| parsed(heredoc).needs_buildkit(wish, true)).unwrap();
+    assert_eq!(knows, None);
+    assert_eq!(parsed(&format!("{heredoc}\nFROM d")).heredoc(), Some(3));
+    assert_eq!(parsed("FROM a\nRUN cat <<<x").heredoc(), None);
 }
 
 #[test]
