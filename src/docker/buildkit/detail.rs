@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::stages::short;
 use super::super::told::Place;
+use crate::recipe::written;
 
 /// What is known besides the words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,8 +73,12 @@ impl Source {
         let data = STANDARD.decode(self.info.data).ok()?;
         let text = String::from_utf8_lossy(&data);
         let (first, last) = (range.start.line, range.end.line.max(range.start.line));
-        let lines: Vec<_> = text.lines().skip(first - 1).take(last - first + 1).collect();
-        Some(Place { line: first, text: joined(&lines) })
+        // Of a RUN that goes on over lines it tells the first alone.
+        let whole = written(&text).into_iter().find(|one| one.line == first);
+        whole.map(|one| Place { line: first, text: one.text }).or_else(|| {
+            let lines: Vec<_> = text.lines().skip(first - 1).take(last - first + 1).collect();
+            Some(Place { line: first, text: joined(&lines) })
+        })
     }
 }
 
@@ -83,27 +88,53 @@ fn joined(lines: &[&str]) -> String {
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Where an instruction stands, if it is there once: for builders that do not say so themselves.
+/// Where an instruction stands, if it is there once: for builders that do not say so themselves, and may tell it with
+/// its variables filled in.
 pub(in crate::docker) fn find(dockerfile: &str, instruction: &str) -> Option<Place> {
-    let same = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let wanted = same(instruction);
-    let lines: Vec<_> = dockerfile.lines().collect();
-    let mut found = None;
-    let mut at = 0;
-    while at < lines.len() {
-        let goes_on = |line: &&&str| line.trim_end().ends_with('\\');
-        let more = lines[at..].iter().take_while(goes_on).count();
-        let last = (at + more).min(lines.len() - 1);
-        let text = joined(&lines[at..=last]);
-        if same(&text).eq_ignore_ascii_case(&wanted) {
-            if found.is_some() {
-                return None;
-            }
-            found = Some(Place { line: at + 1, text });
-        }
-        at = last + 1;
+    let wanted = instruction.split_whitespace().collect::<Vec<_>>().join(" ");
+    let all = written(dockerfile);
+    let same: Vec<_> = all.iter().filter(|one| one.text.eq_ignore_ascii_case(&wanted)).collect();
+    let like: Vec<_> = match same.is_empty() {
+        true => all.iter().filter(|one| is_filled_in(&one.text, &wanted)).collect(),
+        false => same,
+    };
+    match like.as_slice() {
+        [one] => Some(Place { line: one.line, text: one.text.clone() }),
+        _ => None,
     }
-    found
+}
+
+/// Whether a text may be another with its variables filled in, whatever they stand for.
+fn is_filled_in(written: &str, told: &str) -> bool {
+    let (written, told) = (written.to_ascii_lowercase(), told.to_ascii_lowercase());
+    let parts = between_variables(&written);
+    let [first, inner @ .., last] = parts.as_slice() else { return false };
+    let Some(mut rest) = told.strip_prefix(first.as_str()) else { return false };
+    for part in inner {
+        let Some((_, after)) = rest.split_once(part.as_str()) else { return false };
+        rest = after;
+    }
+    rest.ends_with(last.as_str())
+}
+
+/// What stands before, between and after `$A` and `${A:-b}`.
+fn between_variables(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, letters.peek().copied()) {
+            ('$', Some('{')) => {
+                letters.find(|letter| *letter == '}');
+                parts.push(String::new());
+            }
+            ('$', Some(next)) if next.is_ascii_alphabetic() || next == '_' => {
+                while letters.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {}
+                parts.push(String::new());
+            }
+            _ => parts.last_mut().map(|part| part.push(letter)).unwrap_or_default(),
+        }
+    }
+    parts
 }
 
 /// The first line that begins with this image, which builders call by its whole name.
@@ -114,8 +145,8 @@ pub(super) fn find_from(dockerfile: &str, image: &str) -> Option<Place> {
         let is_from = words.next().is_some_and(|word| word.eq_ignore_ascii_case("from"));
         is_from && words.any(|word| word == image || word == short)
     };
-    let at = dockerfile.lines().position(from)?;
-    line(dockerfile, at + 1)
+    let found = written(dockerfile).into_iter().find(|one| from(&one.text))?;
+    Some(Place { line: found.line, text: found.text })
 }
 
 /// One line by its number.

@@ -41,7 +41,7 @@ impl Case {
         self
     }
 
-    fn lines(mut self, from: u32, to: u32) -> Self {
+    pub(super) fn lines(mut self, from: u32, to: u32) -> Self {
         self.lines = Some((from, to));
         self
     }

@@ -6,6 +6,7 @@ mod bases;
 mod causes;
 mod folding;
 mod kept;
+mod places;
 mod stages;
 mod transfer;
 
