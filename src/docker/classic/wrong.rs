@@ -25,7 +25,7 @@ pub(super) struct Ended<'a> {
 impl Ended<'_> {
     /// Why, by the engine's last words.
     pub(super) fn failure(&self, words: &str) -> Failure {
-        let said = format!("{} said: {}", self.product, quoted(words));
+        let said = format!("{} said: {}", self.product, told::end_of(words));
         let low = words.to_ascii_lowercase();
         let has = |part: &str| low.contains(part);
         let file = shown(self.order);
@@ -132,6 +132,9 @@ fn exit_code(words: &str) -> Option<String> {
 /// `COPY failed: file not found in build context or excluded by .dockerignore: stat no.txt: file does not exist`,
 /// or `COPY failed: forbidden path outside the build context: ../x ()`. A pattern that matches nothing is not named.
 fn missing_file<'a>(words: &'a str, text: &'a str) -> Option<&'a str> {
+    if words.starts_with("building at STEP ") {
+        return missing_for_podman(words);
+    }
     if !words.starts_with("COPY failed: ") && !words.starts_with("ADD failed: ") {
         return None;
     }
@@ -139,6 +142,16 @@ fn missing_file<'a>(words: &'a str, text: &'a str) -> Option<&'a str> {
         return text.split_whitespace().skip(1).find(|word| word.contains(['*', '?', '[']));
     }
     between(words, "stat ", ": ").or_else(|| between(words, "outside the build context: ", " "))
+}
+
+/// `building at STEP "COPY no.txt /": checking on sources under "/tmp/…/build": copier: stat: "/no.txt": no such file
+/// or directory`; of a link that leads to nothing `reading "/tmp/…/build/link": error during bulk transfer for …`.
+fn missing_for_podman(words: &str) -> Option<&str> {
+    if words.contains("error during bulk transfer") && words.contains("no such file or directory") {
+        return between(words, "/build/", "\"");
+    }
+    let rest = words.split_once(": copier: stat: ").or(words.split_once("; copier: stat: "))?.1;
+    between(rest, "\"", "\"")
 }
 
 fn is_missing(words: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Engines that are found or not, played on loopback, and real ones where there are some.
 
 mod build;
+mod failing;
 mod find;
 mod real;
 mod server;
