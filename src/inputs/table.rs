@@ -380,7 +380,7 @@ pub const INPUTS: &[Input] = &[
             "json",
             Group::Run,
             Ways::Switch,
-            "One JSON object a line to standard output, instead of text.",
+            "One JSON object a line to standard output; the text goes to standard error.",
         )
     },
     Input {
