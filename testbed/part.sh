@@ -108,6 +108,15 @@ groups() {
   done
 }
 
+# end_grouped STATE: ends what runs in the group of the engine: the step of a build goes on when its engine is killed.
+end_grouped() {
+  local pid
+  # One of another place apart is told as 0.
+  for pid in $(find /sys/fs/cgroup/*/"${1##*/}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un); do
+    if [ "$pid" != 0 ]; then kill -9 "$pid" 2>/dev/null || true; fi
+  done
+}
+
 # ungroup STATE: takes those away in which no process is.
 ungroup() {
   local group
