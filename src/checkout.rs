@@ -16,7 +16,7 @@ use crate::error::{Code, Failure, quoted};
 use crate::names::CommitSha;
 
 /// Changed paths that are looked at before giving up on counting.
-const LOOKED_AT: usize = 500;
+pub const LOOKED_AT: usize = 500;
 
 /// What is checked out where the image is built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

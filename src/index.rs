@@ -72,7 +72,7 @@ async fn look(journey: &Journey<'_>) -> Result<Facts, Box<Halt>> {
     let begun = Instant::now();
     let inputs = journey.inputs;
     let commit = journey.commit().await.map_err(|failure| Halt::before_reads(*failure))?.commit;
-    // Nothing is read of the tree: what differs in it is in no image that is joined.
+    // What differs in the tree is in no image that is joined.
     let commit =
         commit.map(|commit| Commit { dirty: false, ..commit }).ok_or_else(nothing_named)?;
     journey.start(Some(&commit));

@@ -146,7 +146,7 @@ pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Checke
     };
     // A new file changes no image that was built before.
     let new = match (&inputs.image, checkout.new) {
-        (None, new) if !new.is_empty() => bench::built_in(inputs, new).await,
+        (None, new) if !new.is_empty() && ships(inputs) => bench::built_in(inputs, new).await,
         _ => Vec::new(),
     };
     let changed = changed.into_iter().map(|path| Differs { path, is_new: false });

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::docker::{Heard, StepState};
-use crate::github::foreign::MOST_LINES;
+use crate::github::foreign::{MOST_LINES, split};
 use crate::report::{Event, Reporter, Source, Step, figures};
 
 /// So many bytes are kept of what a step writes, for when it fails: the first error of a test run may stand far up.
@@ -52,6 +52,7 @@ impl<'a> Fold<'a> {
         let (steps, wrote, left_out) = self.log().rest(failed);
         self.lines(steps, 0);
         // No more in one event than is shown of one.
+        let wrote: Vec<_> = wrote.iter().flat_map(|text| split(text)).map(str::to_owned).collect();
         for (at, lines) in wrote.chunks(MOST_LINES).enumerate() {
             self.lines(lines.to_vec(), if at == 0 { left_out } else { 0 });
         }
@@ -180,11 +181,11 @@ impl Heeded {
     }
 
     fn keep(&mut self, text: String) {
-        self.size += text.len();
+        self.size += text.len() + size_of::<String>();
         self.wrote.push_back(text);
         while self.size > KEPT {
             let Some(first) = self.wrote.pop_front() else { return };
-            self.size -= first.len();
+            self.size -= first.len() + size_of::<String>();
             self.left_out += 1;
         }
     }

@@ -15,6 +15,7 @@ use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
+use super::buildkit::lines::{LONGEST, Masks};
 use super::engine::Engine;
 use super::order::{Built, Heard, Listener, Order, StepState};
 use super::push::credentials;
@@ -54,7 +55,7 @@ pub(super) async fn build(
     let api = engine.api()?;
     let logins = (!order.logins.is_empty()).then(|| logins(order));
     let mut lines = std::pin::pin!(api.build_image(options(order, file), logins, Some(body)));
-    let mut steps = Steps::new(hear);
+    let mut steps = Steps::new(Masks::of(order), hear);
     while let Some(line) = lines.next().await {
         let error = match line {
             Ok(line) => {
@@ -170,6 +171,7 @@ async fn check(engine: &Engine, order: &Order, id: &str) -> Result<(), Failure> 
 
 /// The steps, as the builder's words tell them.
 struct Steps<'a> {
+    masks: Masks,
     hear: Listener<'a>,
     /// What has come of a line.
     half: String,
@@ -181,9 +183,9 @@ struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    fn new(hear: Listener<'a>) -> Self {
+    fn new(masks: Masks, hear: Listener<'a>) -> Self {
         let (half, last) = (String::new(), VecDeque::new());
-        Self { hear, half, step: None, is_cached: false, last, id: None }
+        Self { masks, hear, half, step: None, is_cached: false, last, id: None }
     }
 
     /// A piece of the builder's words, which need not be a whole line.
@@ -193,11 +195,16 @@ impl<'a> Steps<'a> {
             let line: String = self.half.drain(..=at).collect();
             self.line(line.trim_end());
         }
+        // A step that never ends a line cannot fill the memory.
+        if self.half.len() >= LONGEST {
+            let line = std::mem::take(&mut self.half);
+            self.line(&line);
+        }
     }
 
     fn line(&mut self, line: &str) {
         // What a step writes as errors is coloured, and the next line begins with the colour's end.
-        let line: String = visible(line).collect();
+        let line = self.masks.apply(visible(line).collect());
         let line = line.trim_end();
         let warnings = ["[Warning] ", "[WARNING]: "];
         if let Some(text) = warnings.iter().find_map(|begin| line.strip_prefix(begin)) {
@@ -247,6 +254,7 @@ impl<'a> Steps<'a> {
         let step = step.map(|(number, of, text, _)| (format!("{number}/{of}"), text.clone()));
         self.end(false);
         let product = engine.facts.product.as_str();
+        let words = &self.masks.apply(words.to_owned());
         Ended { order, product, step, last: &self.last }.failure(words)
     }
 }

@@ -37,7 +37,7 @@ pub struct Engine {
 }
 
 /// What messages call the one engine that is not Docker's.
-const PODMAN: &str = "Podman";
+pub(super) const PODMAN: &str = "Podman";
 
 /// What an engine says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +59,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Its release: 20 and 10 of `20.10.24+dfsg1`.
+    /// Its release: 20 and 10 of `20.10.24+dfsg1`. One that was built between two calls itself 0.
     fn release(&self) -> Option<(u32, u32)> {
         let mut numbers = self.version.split('.').map(|number| number.parse().ok());
-        Some((numbers.next()??, numbers.next()??))
+        Some((numbers.next()??, numbers.next()??)).filter(|(first, _)| *first > 0)
     }
 
     /// The first release that reads heredocs in a Dockerfile by itself, if this one does not. Docker Engine's

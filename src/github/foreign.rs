@@ -60,7 +60,7 @@ fn defused(text: &str) -> String {
 }
 
 /// Splits at every kind of line break there is, so that none is left to forge a line's start.
-fn split(text: &str) -> impl Iterator<Item = &str> {
+pub fn split(text: &str) -> impl Iterator<Item = &str> {
     let ended = text.strip_suffix('\n').unwrap_or(text);
     ended.split('\n').flat_map(|part| {
         part.strip_suffix('\r')

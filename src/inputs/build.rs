@@ -141,6 +141,7 @@ fn pairs(
         // What is no name may be the rest of a value of several lines: it is not shown.
         let is_name = !name.is_empty()
             && (line.contains('=') || name.len() <= LONGEST)
+            && !may_be_a_value(name)
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b));
         let value = match value {
             _ if !is_name => Err(format!("line {} is not `NAME=VALUE`", at + 1)),
@@ -174,7 +175,8 @@ fn secrets(
         let (id, variable) = line.split_once('=').unwrap_or((line, line));
         let is_name = |name: &str| {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-            !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain)
+            let is_short = !name.is_empty() && name.len() <= LONGEST;
+            is_short && !may_be_a_value(name) && name.bytes().all(plain)
         };
         match of(variable) {
             Some(value) if is_name(id) => {
@@ -192,8 +194,20 @@ fn secrets(
     (secrets, unset)
 }
 
-/// A longer name is none, but a value.
-const LONGEST: usize = 40;
+/// A longer name is none, but a value: keys and tokens begin at 40 letters.
+const LONGEST: usize = 39;
+
+/// Whether a name looks like what people write in its place: a token, or the end of what base64 makes. It is not
+/// shown then.
+pub(super) fn may_be_a_value(name: &str) -> bool {
+    let has = |is: fn(&char) -> bool| name.chars().any(|letter| is(&letter));
+    let is_drawn = name.len() >= 20
+        && !name.contains(['.', '_', '-'])
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_digit);
+    is_drawn || crate::recipe::is_secret("NAME", name)
+}
 
 /// `HOST USER PASSWORD` lines. A line that is not understood is not shown.
 fn logins(reader: &mut Reader<'_>) -> Vec<Login> {
@@ -308,6 +322,23 @@ mod tests {
         `build-secrets`: line 4 is not `ID=VARIABLE`: the value is that of the variable
         `build-secrets`: line 5 is not `ID=VARIABLE`: the value is that of the variable
         ");
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_a_name_is_shown_nowhere() {
+        let letters = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5";
+        let token = format!("ghp_{letters}");
+        for (input, value) in [
+            ("build-args", token.clone()),
+            ("build-args", format!("{letters}==")),
+            ("build-secrets", token.clone()),
+            ("build-secrets", format!("npm={token}")),
+            ("labels", format!("{letters}=")),
+        ] {
+            let (build, faults) = typed(input, &value);
+            assert_eq!((faults.len(), build.args.len(), build.unset.len()), (1, 0, 0), "{input}");
+            assert!(!faults[0].contains(letters), "{}", faults[0]);
+        }
     }
 
     #[test]

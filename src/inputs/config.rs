@@ -259,6 +259,14 @@ mod tests {
         ");
         let told = faults("build-args:\n- |\n  A=1\n  B=2\n- C=1\n");
         insta::assert_snapshot!(told.join("\n"), @"slipway.yml:2:3: `build-args`: entry 1 has a line break, where one line is one entry: write each as an entry of its own; the value of a name alone, `- NAME`, is that of the environment, whole");
+        let letters = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5";
+        let told =
+            faults(&format!("build-args:\n  A: 'x '\n  ghp_{letters}:\nlabels: {{ a: \" b\" }}\n"));
+        insta::assert_snapshot!(told.join("\n"), @"
+        slipway.yml:2:3: `build-args`: the value of `A` begins or ends with a space, which no line keeps: write a list, `- A`, and set it in the environment
+        slipway.yml:3:3: `build-args`: what stands before the `:` is no name: write `NAME: VALUE`
+        slipway.yml:4:11: `labels`: the value of `a` begins or ends with a space, which no line keeps: leave it out
+        ");
         let (entries, _) = parse("slipway.yml", "build-args:\n  D: |\n    one line\n").unwrap();
         assert_eq!(entries[0].value, "D=one line");
     }

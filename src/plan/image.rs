@@ -346,7 +346,7 @@ fn conflict(
         let kept = "a tag is not taken from an image that serves or that a rollback restores";
         let failure = if immutable { failure } else { failure.why(kept) };
         return failure.next(match facts.differs.iter().all(|file| file.is_new) {
-            true => "commit the new files, or leave them out of the image by .dockerignore",
+            true => "commit the new files, or take them away",
             false => "commit the change, and ship that commit",
         });
     }

@@ -1,6 +1,7 @@
 //! The plan as people read it: a few rows of label and text. Pure.
 
 use crate::aws::{Caller, How};
+use crate::checkout::LOOKED_AT;
 use crate::error::one_line;
 use crate::inputs::Inputs;
 use crate::report::figures;
@@ -103,6 +104,7 @@ fn tree(facts: &Facts) -> Option<Row> {
         .collect();
     let more = match facts.differs.len().saturating_sub(TOLD) {
         0 => String::new(),
+        more if facts.differs.len() >= LOOKED_AT => format!(" and at least {more} more"),
         more => format!(" and {more} more"),
     };
     Some(row("tree", format!("differs from {}: {}{more}", commit.sha.short(), named.join(", "))))

@@ -123,11 +123,19 @@ pub fn refusal(leaks: &[Leak]) -> Failure {
     if let Some(more) = leaks.len().checked_sub(TOLD).filter(|more| *more > 0) {
         failure = failure.why(format!("and {more} more"));
     }
-    failure.next(NEXT)
+    let are_args = |leak: &Leak| leak.file == ARGUMENTS;
+    match (leaks.iter().all(are_args), leaks.iter().any(are_args)) {
+        (true, true) => failure.next(NEXT_OF_ARGS),
+        (_, false) => failure.next(NEXT),
+        (false, true) => failure.next(NEXT).next(NEXT_OF_ARGS),
+    }
 }
 
 const NEXT: &str =
     "add what is not needed to .dockerignore; hand a secret that is over in `build-secrets`";
+
+const NEXT_OF_ARGS: &str =
+    "give it by `build-secrets`, and mount it in the step: an image may keep its arguments";
 
 /// Reads the files on as many threads as there are processors.
 fn in_files(tree: &Tree, files: &[(String, u64)]) -> Vec<Leak> {
@@ -226,16 +234,12 @@ fn with_values(words: Vec<String>) -> Vec<String> {
     words.into_iter().filter(|word| word.contains('=')).collect()
 }
 
-/// The same of a build's arguments, which the image's history keeps.
+/// The same of a build's arguments: what a step does with one, and what it was called with, may be kept.
 #[must_use]
 pub fn leaks_in_args(args: &Args) -> Vec<Leak> {
     let scanner = Scanner::new();
     let told = args.iter().filter_map(|(name, value)| in_pair(ARGUMENTS, name, value, &scanner));
-    told.map(|leak| Leak {
-        what: format!("{}, and the image's history keeps it", leak.what),
-        ..leak
-    })
-    .collect()
+    told.collect()
 }
 
 /// Whether an argument is one of them: then no log may show it.

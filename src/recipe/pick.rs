@@ -46,6 +46,12 @@ impl Pick {
         Ok(Self { exclude, ..Self::default() })
     }
 
+    /// The file whose lines count, if there is one.
+    #[must_use]
+    pub fn file(context: &Path, dockerfile: &Path) -> Option<PathBuf> {
+        ignore_file(context, dockerfile).ok()?.map(|(path, _)| path)
+    }
+
     /// The same, but that a file is sent in any case.
     #[must_use]
     pub fn with(mut self, path: &str) -> Self {

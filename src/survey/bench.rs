@@ -110,7 +110,10 @@ pub async fn built_in(inputs: &Inputs, files: Vec<String>) -> Vec<String> {
         // Of a folder that is new as a whole, such as another repository, that is told.
         let among = |file: &Path| file.ancestors().find(|path| new.contains(*path)).map(shown);
         let mut found = BTreeSet::new();
-        found.extend(in_checkout(&context, &materials.file).and_then(|file| among(&file)));
+        // What is built, and what decides what is sent for it.
+        let rules = [Some(materials.file.clone()), Pick::file(&context, &materials.file)];
+        let rules = rules.iter().flatten().filter_map(|file| in_checkout(&context, file));
+        found.extend(rules.filter_map(|file| among(&file)));
         let pick = Pick::of(&context, &materials.file)?;
         let follow = match follow {
             Some(none) if none.is_empty() => return Ok(found),

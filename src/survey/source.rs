@@ -1,6 +1,7 @@
 //! The image's side of the facts: the repository, what it has under the commit's tag, the image
 //! that was given.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -176,7 +177,7 @@ async fn ecr(
                 reads.add(1);
                 shelf.held = registry.held(&Reference::Tag(super::tag(inputs, commit))).await?;
                 if shelf.held.is_none() && builds(inputs) && !commit.dirty {
-                    shelf.parts = parts(&registry, commit, reads).await?;
+                    shelf.parts = parts(&registry, commit, &inputs.platforms, reads).await?;
                 }
             }
             shelf.registry = Some(registry);
@@ -195,8 +196,14 @@ fn builds(inputs: &Inputs) -> bool {
 }
 
 /// Images of the commit that native runners pushed, and that nobody has joined.
-async fn parts(registry: &Registry, commit: &Commit, reads: &Reads) -> Result<Vec<Tag>, Failure> {
-    let tags: Vec<_> = Platform::usual().iter().map(|usual| commit.tag_for(usual)).collect();
+async fn parts(
+    registry: &Registry,
+    commit: &Commit,
+    given: &[Platform],
+    reads: &Reads,
+) -> Result<Vec<Tag>, Failure> {
+    let platforms: BTreeSet<_> = Platform::usual().into_iter().chain(given.to_vec()).collect();
+    let tags: Vec<_> = platforms.iter().map(|platform| commit.tag_for(platform)).collect();
     reads.add(tags.len());
     let asked = tags.into_iter().map(|tag| async move {
         Ok(registry.held(&Reference::Tag(tag.clone())).await?.map(|_| tag))

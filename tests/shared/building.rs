@@ -326,9 +326,9 @@ async fn a_token_in_an_argument_is_shown_nowhere_and_refused_before_the_build() 
     let forbidden = scene.run_with("ship", &[("forbid-secrets", "true")]).await;
     insta::assert_snapshot!(scene.ends(&forbidden), @"
     error[SW-BUILD-SECRET]: nothing was written: a secret would leave with the build
-      why:  `build-args`: `NPM_TOKEN` has a value, and the image's history keeps it
+      why:  `build-args`: `NPM_TOKEN` has a value
       now:  3f2a91c serves, 3/3 ready
-      next: add what is not needed to .dockerignore; hand a secret that is over in `build-secrets`
+      next: give it by `build-secrets`, and mount it in the step: an image may keep its arguments
     -> 3
     web:3f2a91c@@OLD@, 3 ready, run @OLD@
     ");

@@ -158,19 +158,29 @@ async fn a_new_file_that_is_built_in_makes_another_tree_and_is_named() {
     slipway 0.1.0: plan d647ab8
     -> 0
     ");
+    // It decides what is built in.
+    let stage = stage.holding(".dockerignore", "**/*.md\n");
+    insta::assert_snapshot!(planned(&stage).await, @"
+      tree      differs from d647ab8: `.dockerignore` is new
+      image     web:d647ab8-dirty-linux-amd64 is not in ECR: build ./Dockerfile
+    slipway 0.1.0: plan d647ab8-dirty
+    -> 0
+    ");
+    git(stage.folder.path(), &["add", ".dockerignore"]);
+    committed(stage.folder.path());
     // What git ignores is made here on purpose, and what `.dockerignore` leaves out is not built in.
     let stage = stage.holding(".gitignore", "*.o\n").holding("src/main.o", "object");
-    let stage = stage.holding(".dockerignore", "**/*.md\n").holding("src/notes.md", "notes");
+    let stage = stage.holding("src/notes.md", "notes");
     insta::assert_snapshot!(planned(&stage).await, @"
-      image     web:d647ab8-linux-amd64 is not in ECR: build ./Dockerfile
-    slipway 0.1.0: plan d647ab8
+      image     web:a482960-linux-amd64 is not in ECR: build ./Dockerfile
+    slipway 0.1.0: plan a482960
     -> 0
     ");
     let stage = stage.holding("src/draft.rs", "mod draft;").holding("src/main.rs", "mod draft;");
     insta::assert_snapshot!(planned(&stage).await, @"
-      tree      differs from d647ab8: `src/main.rs`, `src/draft.rs` is new
-      image     web:d647ab8-dirty-linux-amd64 is not in ECR: build ./Dockerfile
-    slipway 0.1.0: plan d647ab8-dirty
+      tree      differs from a482960: `src/main.rs`, `src/draft.rs` is new
+      image     web:a482960-dirty-linux-amd64 is not in ECR: build ./Dockerfile
+    slipway 0.1.0: plan a482960-dirty
     -> 0
     ");
     let told = stage.run("ship").await;
@@ -178,23 +188,23 @@ async fn a_new_file_that_is_built_in_makes_another_tree_and_is_named() {
     let tags: Vec<_> = tags.keys().filter(|tag| tag.contains("dirty")).collect();
     insta::assert_snapshot!(format!("{}{tags:?}", told.words()), @r#"
     -> 0
-    ["d647ab8df64be50b3651812a6616fb80efe2c07d-dirty-linux-amd64"]
+    ["a482960c3c7045a921f2c6c938dfc9dc5a1364ce-dirty-linux-amd64"]
     "#);
     // What is there may be of other files.
     let stage = stage.holding("src/main.rs", "fn main() {}");
     insta::assert_snapshot!(planned(&stage).await, @"
-      tree      differs from d647ab8: `src/draft.rs` is new
-    slipway 0.1.0: plan d647ab8-dirty
+      tree      differs from a482960: `src/draft.rs` is new
+    slipway 0.1.0: plan a482960-dirty
     -> 3
-    error[SW-IMAGE-CONFLICT]: nothing would be written: immutable tag d647ab8-dirty-linux-amd64 holds an image already
+    error[SW-IMAGE-CONFLICT]: nothing would be written: immutable tag a482960-dirty-linux-amd64 holds an image already
       why:  ECR has @BUILT@, and an image of a changed tree is never reused
       now:  not looked at
-      next: commit the new files, or leave them out of the image by .dockerignore
+      next: commit the new files, or take them away
     ");
     std::fs::remove_file(stage.folder.path().join("src/draft.rs")).unwrap();
     insta::assert_snapshot!(planned(&stage).await, @"
-      image     web:d647ab8-linux-amd64 is not in ECR: build ./Dockerfile
-    slipway 0.1.0: plan d647ab8
+      image     web:a482960-linux-amd64 is not in ECR: build ./Dockerfile
+    slipway 0.1.0: plan a482960
     -> 0
     ");
 }

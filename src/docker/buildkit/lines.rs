@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::super::Login;
+use super::super::{Login, Order};
+use crate::recipe::is_secret;
 
 /// A line is cut here, so that a step that never ends one cannot fill the memory.
-const LONGEST: usize = 64 << 10;
+pub(in crate::docker) const LONGEST: usize = 64 << 10;
 /// Shorter ones would be found in ordinary words.
 const SHORTEST_SECRET: usize = 4;
 
 /// What is taken out of every line.
 #[derive(Clone, Default)]
-pub(super) struct Masks(Arc<[SecretString]>);
+pub(in crate::docker) struct Masks(Arc<[SecretString]>);
 
 impl fmt::Debug for Masks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,13 +26,26 @@ impl fmt::Debug for Masks {
 }
 
 impl Masks {
-    /// Of secrets, line by line, and of passwords.
-    pub(super) fn new(secrets: &BTreeMap<String, SecretString>, logins: &[Login]) -> Self {
+    /// Of what a build is given and no line may show. Lines are cut after that: half a secret is one, too.
+    pub(in crate::docker) fn of(order: &Order) -> Self {
+        let args = order.args.iter().filter(|(name, value)| is_secret(name, value));
+        let args: Vec<_> = args.map(|(_, value)| value.as_str()).collect();
+        Self::new(&order.secrets, &order.logins, &args)
+    }
+
+    /// Of secrets, line by line, of passwords, and of arguments.
+    pub(super) fn new(
+        secrets: &BTreeMap<String, SecretString>,
+        logins: &[Login],
+        args: &[&str],
+    ) -> Self {
         let passwords = logins.iter().map(|login| &login.password);
         let mut masks: Vec<_> = secrets
             .values()
             .chain(passwords)
-            .flat_map(|secret| secret.expose_secret().lines())
+            .map(SecretString::expose_secret)
+            .chain(args.iter().copied())
+            .flat_map(str::lines)
             .map(str::trim)
             .filter(|line| line.len() >= SHORTEST_SECRET)
             .collect();
@@ -41,7 +55,7 @@ impl Masks {
     }
 
     /// The text with `***` for each.
-    pub(super) fn apply(&self, mut text: String) -> String {
+    pub(in crate::docker) fn apply(&self, mut text: String) -> String {
         for mask in self.0.iter().map(SecretString::expose_secret) {
             if text.contains(mask) {
                 text = text.replace(mask, "***");
@@ -134,8 +148,9 @@ mod tests {
             password: SecretString::from("s3cr3t"),
             is_ours: false,
         };
-        let masks = Masks::new(&secrets, &[login]);
-        assert_eq!(masks.apply("t abcdef k abcd p s3cr3t ab".into()), "t *** k *** p *** ab");
-        assert_eq!(format!("{masks:?}"), "Masks(4)");
+        let masks = Masks::new(&secrets, &[login], &["of-npm"]);
+        let text = "t abcdef k abcd p s3cr3t ab of-npm";
+        assert_eq!(masks.apply(text.into()), "t *** k *** p *** ab ***");
+        assert_eq!(format!("{masks:?}"), "Masks(5)");
     }
 }

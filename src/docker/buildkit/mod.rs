@@ -7,7 +7,7 @@ mod answers;
 mod channel;
 pub(super) mod detail;
 mod files;
-mod lines;
+pub(super) mod lines;
 mod packet;
 mod progress;
 mod reading;
@@ -63,7 +63,7 @@ pub(super) async fn build(
     let services = Services { folders: folders.clone(), answers: answers.clone() };
     session::open(place, &tasks, services, &session, &key).await.map_err(unreached)?;
     let control = channel::open(place, &tasks).await.map_err(unreached)?;
-    let mut progress = Progress::new(Masks::new(&order.secrets, &order.logins));
+    let mut progress = Progress::new(Masks::of(order));
     let asked = request::of(order, &file, &id, &session);
     let solved = solve(control, asked, &mut progress, hear).await;
     progress.end().into_iter().for_each(hear);

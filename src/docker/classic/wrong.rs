@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::buildkit::detail;
 use super::super::buildkit::wrong::base;
+use super::super::engine::PODMAN;
 use super::super::order::Order;
 use super::super::stages;
 use super::super::told::{
@@ -50,10 +51,12 @@ impl Ended<'_> {
             None => Failure::new(Code::BuildFile, format!("{file} cannot be used"))
                 .why(said)
                 .next(format!("correct {file}")),
-            Some((_, text))
-                if text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from ")) =>
-            {
+            Some((_, text)) if is_from(text) && self.is_of_base(text, words) => {
                 self.of_base(text, words)
+            }
+            Some((_, text)) if is_from(text) => {
+                let failure = Failure::new(Code::BuildFile, format!("{file} cannot be used"));
+                failure.why(said).next(format!("correct {file}"))
             }
             Some((at, text)) => self.of_flag(text, words).unwrap_or_else(|| {
                 self.of_step(&format!("step {at} of {file}"), text, words, said)
@@ -66,10 +69,16 @@ impl Ended<'_> {
         detail::find(&dockerfile, text)
     }
 
+    /// Podman reads all of a stage before its first step ends: what it says then need not be of the base.
+    fn is_of_base(&self, text: &str, words: &str) -> bool {
+        let is_scratch = base_of(text).is_some_and(|image| image.eq_ignore_ascii_case("scratch"));
+        !is_scratch
+            && (!self.product.starts_with(PODMAN) || words.starts_with("creating build container"))
+    }
+
     fn of_base(&self, text: &str, words: &str) -> Failure {
         let said = format!("{} said: {}", self.product, told::end_of(words));
-        let image = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"));
-        let image = one_line(image.unwrap_or_default(), 120);
+        let image = one_line(base_of(text).unwrap_or_default(), 120);
         base::not_had(self.order, &image, words, self.place(text).as_ref(), said)
     }
 
@@ -119,6 +128,15 @@ impl Ended<'_> {
             _ => format!("correct {}, or what it runs", this_line(self.order, place)),
         })
     }
+}
+
+fn is_from(text: &str) -> bool {
+    text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "))
+}
+
+/// The image that a `FROM` names.
+fn base_of(text: &str) -> Option<&str> {
+    text.split_whitespace().skip(1).find(|word| !word.starts_with("--"))
 }
 
 /// `returned a non-zero code: 2`, or as Podman says it, `while running runtime: exit status 2`.

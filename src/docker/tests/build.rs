@@ -23,7 +23,7 @@ pub(super) fn order() -> Order {
         logins: vec![Login {
             host: "docker.io".into(),
             user: "me".into(),
-            password: "word".into(),
+            password: "pass-of-me".into(),
             is_ours: false,
         }],
         pull: true,

@@ -5,6 +5,7 @@
 
 use serde_yaml::Value;
 
+use super::super::build::may_be_a_value;
 use super::scalar;
 use crate::error::one_line;
 
@@ -29,6 +30,9 @@ fn mapped(input: &str, name: &Value, value: &Value) -> Result<String, String> {
     if name.contains(['=', '\n', '\r']) {
         return Err("a name has no `=` and no line break".into());
     }
+    if may_be_a_value(&name) {
+        return Err("what stands before the `:` is no name: write `NAME: VALUE`".into());
+    }
     let shown = one_line(&name, 40);
     match value {
         Value::String(text) if has_break(text) => Err(format!(
@@ -39,6 +43,13 @@ fn mapped(input: &str, name: &Value, value: &Value) -> Result<String, String> {
                 ),
                 "build-secrets" => "write the name of the variable that holds it".into(),
                 _ => "write it in one line".into(),
+            }
+        )),
+        Value::String(text) if text.trim() != text.trim_end_matches(['\n', '\r']) => Err(format!(
+            "the value of `{shown}` begins or ends with a space, which no line keeps: {}",
+            match input {
+                "build-args" => format!("write a list, `- {shown}`, and set it in the environment"),
+                _ => "leave it out".into(),
             }
         )),
         Value::String(text) => Ok(format!("{name}={text}")),

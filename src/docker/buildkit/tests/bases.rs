@@ -12,7 +12,7 @@ use crate::docker::buildkit::wrong::base::{Asked, cause};
 
 /// Why, and what to do, of an image that is called so in FROM.
 fn told(image: &str, words: &str) -> String {
-    let asked = Asked { image, host: "the.host", place: "FROM" };
+    let asked = Asked { image, host: "the.host", place: "FROM", platform: None };
     let (why, next) = cause(&order(), words, &asked);
     format!("{why}; {next}")
 }
@@ -32,6 +32,7 @@ fn what_a_registry_answers_is_told_as_what_it_is() {
         format!("failed commit on ref \"config-{blob}\": commit failed: \"config-{blob}\" failed size validation: 7 != 2: failed precondition"),
         "failed to do request: Head \"https://127.0.0.1:5999/v2/web/manifests/1\": tls: first record does not look like a TLS handshake".into(),
         "failed to do request: Head \"https://127.0.0.1:5999/v2/web/manifests/1\": read tcp 127.0.0.1:54650->127.0.0.1:5999: read: connection reset by peer".into(),
+        "failed to do request: Head \"https://127.0.0.1:5999/v2/web/manifests/1\": dial tcp 127.0.0.1:5999: connect: permission denied".into(),
         // The older builder.
         "name unknown".into(),
         "unknown: <html>not here</html>".into(),
@@ -64,6 +65,7 @@ fn what_a_registry_answers_is_told_as_what_it_is() {
     failed precondition => the.host has it, but not all of it came as it should; run it again; if it stays so, push that image again or name another
     first record does not look like a TLS handshake => the.host answers without TLS, which the engine asks for; name a registry with TLS in FROM, or tell the engine that this one has none: `insecure-registries` in its configuration
     connection reset by peer => the engine did not reach the.host; let the engine's machine reach the.host, or name another registry in FROM
+    permission denied => the engine did not reach the.host; let the engine's machine reach the.host, or name another registry in FROM
     name unknown => the.host has no such image; correct the name or the tag in FROM
     <html>not here</html> => the engine cannot use what the.host answered; act on those words, or name another image in FROM
     denied => the.host asks for a login, or there is no such image; add a login for the.host to the input `base-logins`
@@ -97,7 +99,8 @@ fn what_a_proxy_or_a_giver_of_tokens_answers_is_told_apart() {
     let (mut given, mut not) = (String::new(), String::new());
     let order_with = Order { logins: vec![login("the.host")], ..order() };
     for words in said {
-        let asked = Asked { image: "the.host/web:1", host: "the.host", place: "FROM" };
+        let asked =
+            Asked { image: "the.host/web:1", host: "the.host", place: "FROM", platform: None };
         let (why, next) = cause(&order_with, &words, &asked);
         writeln!(given, "{why}; {next}").unwrap();
         writeln!(not, "{}", told("the.host/web:1", &words)).unwrap();
@@ -124,6 +127,14 @@ fn what_a_proxy_or_a_giver_of_tokens_answers_is_told_apart() {
     the.host is out of order; run it again when it is well
     the engine did not reach the.host; let the engine's machine reach the.host, or name another registry in FROM
     ");
+}
+
+#[test]
+fn a_platform_that_a_stage_has_of_its_own_is_the_one_that_is_not_there() {
+    let asked =
+        Asked { image: "tool", host: "the.host", place: "FROM", platform: Some("$BUILDPLATFORM") };
+    let (why, _) = cause(&order(), "no match for platform in manifest: not found", &asked);
+    assert_eq!(why, "the.host does not have it for what `--platform=$BUILDPLATFORM` says");
 }
 
 #[test]

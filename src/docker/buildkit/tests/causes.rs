@@ -53,7 +53,7 @@ impl Case {
 
     /// The failure as lines.
     pub(super) fn reads(self, words: &str) -> String {
-        let mut progress = Progress::new(Masks::new(&self.order.secrets, &self.order.logins));
+        let mut progress = Progress::new(Masks::of(&self.order));
         if !self.step.is_empty() {
             let began = vertex(self.step, Some(0), None);
             progress.take(told(vec![began.clone()]));
@@ -269,6 +269,20 @@ fn an_engine_that_goes_away_or_is_full_is_told_as_such() {
       why: the builder: "something else"
       next: act on the builder's words; the lines before them are in the log of this step
     "#);
+}
+
+#[test]
+fn a_file_is_missed_in_what_its_own_mount_is_from() {
+    let words = "failed to compute cache key: failed to calculate checksum of ref a::b: \"/gone\": not found";
+    let mounts =
+        "--mount=type=bind,from=build,source=/b,target=/b --mount=type=bind,source=gone,target=/x";
+    let of_the_context =
+        case(format!("[stage-1 1/2] RUN {mounts} tool --from=main").leak()).reads(words);
+    assert!(of_the_context.contains("finds no `gone` in the context"), "{of_the_context}");
+    let mounts =
+        "--mount=type=bind,source=other --mount=type=bind,from=build,source=/gone,target=/x";
+    let of_a_stage = case(format!("[stage-1 1/2] RUN {mounts} tool").leak()).reads(words);
+    assert!(of_a_stage.contains("finds no `/gone` in `build`"), "{of_a_stage}");
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_warning_names_its_line() {
 #[test]
 fn a_secret_is_heard_nowhere() {
     let secrets = [("t".to_owned(), "hunter22".into())].into();
-    let mut progress = Progress::new(Masks::new(&secrets, &[]));
+    let mut progress = Progress::new(Masks::new(&secrets, &[], &[]));
     let failed = Vertex {
         digest: "d".into(),
         name: "RUN echo hunter22".into(),

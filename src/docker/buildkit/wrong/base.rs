@@ -32,7 +32,7 @@ impl Ended<'_> {
             true => "`BUILDKIT_SYNTAX`",
             false => "`# syntax=`",
         };
-        let asked = Asked { image, host: host(image), place };
+        let asked = Asked { image, host: host(image), place, platform: None };
         let (why, next) = cause(self.order, &said.words, &asked);
         let what = format!("the frontend `{image}` cannot be pulled");
         let failure = self.with_line(Failure::new(Code::BuildBase, what), said);
@@ -62,8 +62,12 @@ pub(in crate::docker) fn not_had(
         true => told::between(words, "://", "/").unwrap_or("its registry"),
         false => host(image),
     };
-    let (why, next) = cause(order, words, &Asked { image, host, place: stages::place(by) });
     let line = place.cloned().or_else(|| stages::line(order, naming.as_ref()?));
+    let platform = line.as_ref().and_then(|line| {
+        line.text.split_whitespace().find_map(|word| word.strip_prefix("--platform="))
+    });
+    let asked = Asked { image, host, place: stages::place(by), platform };
+    let (why, next) = cause(order, words, &asked);
     let slip = naming.as_ref().and_then(|naming| Some((naming, stages::slip(naming)?)));
     let file = told::shown(order);
     let kind = if by == By::From { "base image" } else { "image" };
@@ -101,6 +105,8 @@ pub(in crate::docker) struct Asked<'a> {
     pub(in crate::docker) host: &'a str,
     /// Where the Dockerfile names it: `FROM`.
     pub(in crate::docker) place: &'a str,
+    /// The platform that it says there, if it says one.
+    pub(in crate::docker) platform: Option<&'a str>,
 }
 
 /// What came of asking a registry for an image.
@@ -212,7 +218,7 @@ const ANSWERS: &[(Answer, &[&str])] = &[
 
 /// Why the host does not give an image, and what to do.
 pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) -> (String, String) {
-    let Asked { image, host, place } = *asked;
+    let Asked { image, host, place, platform } = *asked;
     let (why, next) = match answer(words, image) {
         Some(Answer::Denied) => return denial(order, host),
         Some(Answer::Login) => return refusal(order, host),
@@ -226,11 +232,7 @@ pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) ->
             "it came, and the engine could not unpack it".into(),
             "act on the engine's words".into(),
         ),
-        Some(Answer::NoPlatform) => {
-            let platforms: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
-            let why = format!("{host} does not have it for {}", platforms.join(", "));
-            (why, "begin with an image that is there for this platform".into())
-        }
+        Some(Answer::NoPlatform) => return no_platform(order, host, platform),
         Some(Answer::TooMany) => (
             format!("{host} allows no more pulls for now"),
             format!("add a login for {host} to the input `base-logins`, which may pull more"),
@@ -273,9 +275,22 @@ pub(in crate::docker) fn cause(order: &Order, words: &str, asked: &Asked<'_>) ->
     (why, next)
 }
 
+fn no_platform(order: &Order, host: &str, own: Option<&str>) -> (String, String) {
+    let asked: Vec<_> = order.platforms.iter().map(ToString::to_string).collect();
+    let asked = match own {
+        Some(own) => format!("what `--platform={own}` says"),
+        None => asked.join(", "),
+    };
+    (
+        format!("{host} does not have it for {asked}"),
+        "begin with an image that is there for this platform".into(),
+    )
+}
+
 /// What came of asking for an image, by the words that tell of it.
 pub(super) fn answer(words: &str, image: &str) -> Option<Answer> {
-    let words = bare(words, image);
+    // A firewall denies, too, and asks for no login.
+    let words = bare(words, image).replace("permission denied", "");
     let is_said = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
     ANSWERS.iter().find(|(_, marks)| is_said(marks)).map(|(answer, _)| *answer)
 }

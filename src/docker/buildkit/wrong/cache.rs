@@ -68,7 +68,8 @@ impl Ended<'_> {
             Some(
                 Answer::OutOfOrder | Answer::Plaintext | Answer::Untrusted | Answer::Unreached,
             ) => {
-                let asked = base::Asked { image: reference, host, place: "`cache-to`" };
+                let asked =
+                    base::Asked { image: reference, host, place: "`cache-to`", platform: None };
                 let (why, next) = base::cause(self.order, words, &asked);
                 (Some(why), next)
             }

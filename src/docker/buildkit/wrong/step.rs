@@ -128,8 +128,8 @@ impl Ended<'_> {
     /// What is copied is not there: in the context, or in another image.
     fn no_file(&self, said: &Said<'_>, step: &Step, file: &str) -> Failure {
         let name = self.step_name(step);
-        let Some(from) = from(&step.name) else {
-            let text = step.name.split_once("] ").map_or("", |(_, text)| text);
+        let text = step.name.split_once("] ").map_or("", |(_, text)| text);
+        let Some(from) = from(text, file) else {
             return told::no_file(self.order, &name, text, file, said.place.as_ref());
         };
         let what = format!("{name} finds no `{file}` in `{from}`");
@@ -138,12 +138,21 @@ impl Ended<'_> {
     }
 }
 
-/// The stage or image that an instruction takes files from, by `--from=` or in a mount.
-fn from(instruction: &str) -> Option<&str> {
-    let rest = ["--from=", ",from=", "--mount=from="]
-        .iter()
-        .find_map(|before| Some(instruction.split_once(before)?.1))?;
-    rest.split([' ', ',']).next()
+/// The stage or image that an instruction takes this file from: by `--from=`, or in the mount of it.
+fn from<'a>(instruction: &'a str, file: &str) -> Option<&'a str> {
+    let mut flags =
+        instruction.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
+    let is_it = |path: &str| path.trim_matches('/') == file.trim_matches('/');
+    flags.find_map(|flag| match flag.strip_prefix("--mount=") {
+        Some(mount) => field(mount, "from")
+            .filter(|_| field(mount, "source").or(field(mount, "src")).is_some_and(is_it)),
+        None => flag.strip_prefix("--from="),
+    })
+}
+
+/// What a field of a mount says.
+fn field<'a>(mount: &'a str, name: &str) -> Option<&'a str> {
+    mount.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// The program that was to be run, if that is what is missing.
