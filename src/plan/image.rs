@@ -364,6 +364,7 @@ fn recipe(
     let differences: Vec<_> =
         held.configs.iter().flat_map(|config| differences(facts, commit, config)).collect();
     if differences.is_empty() {
+        other_labels(inputs, facts, (commit, held), draft);
         return Ok(());
     }
     let mut failure = Failure::new(
@@ -384,6 +385,28 @@ fn recipe(
         return Ok(());
     }
     Err(Box::new(failure))
+}
+
+/// An image is taken whatever is said of it: another run may be of a tag, which makes other labels.
+fn other_labels(
+    inputs: &Inputs,
+    facts: &Facts,
+    (commit, held): (&Commit, &Held),
+    draft: &mut Draft,
+) {
+    let Some(recipe) = &facts.recipe else { return };
+    let its = held.configs.iter().filter_map(|config| config.labels.get(RECIPE));
+    let mut others: Vec<_> = its.flat_map(|its| recipe.other_labels(its)).collect();
+    others.dedup();
+    if !others.is_empty() {
+        let tag = short_tag(&crate::survey::tag(inputs, commit), commit);
+        let what = format!("tag {tag} holds an image with other labels, which is taken as it is");
+        let mut failure = Failure::new(Code::ImageRecipe, what);
+        failure.why = others;
+        draft
+            .warnings
+            .push((failure.next("ship a new commit, if it needs the labels of this run"), true));
+    }
 }
 
 fn differences(facts: &Facts, commit: &Commit, config: &Configured) -> Vec<String> {

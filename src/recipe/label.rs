@@ -105,7 +105,6 @@ impl Recipe {
             told.push(one("target", theirs.target.as_deref(), ours));
         }
         told.extend(values("build arg", &self.args, &theirs.args));
-        told.extend(values("label", &self.labels, &theirs.labels));
         let without = self.secrets.difference(&theirs.secrets);
         told.extend(without.map(|id| format!("it was built without secret `{id}`")));
         if !self.context.is_empty() && theirs.context != self.context {
@@ -113,6 +112,13 @@ impl Recipe {
             told.push(one("context", Some(theirs), &self.context));
         }
         told
+    }
+
+    /// The same of the user's labels: they are said of an image, and nothing in it is made from them.
+    #[must_use]
+    pub fn other_labels(&self, other: &str) -> Vec<String> {
+        let theirs = Self::read(other);
+        theirs.map(|theirs| values("label", &self.labels, &theirs.labels)).unwrap_or_default()
     }
 
     fn read(label: &str) -> Option<Self> {
@@ -251,14 +257,16 @@ mod tests {
         let theirs = recipe(Some("test"), &args, &labels, &["pip"], "app");
         let other = theirs.label().replace("sha256:", "sha256:0");
         assert_eq!(
+            ours.other_labels(&other),
+            ["label `a` differs", "it was built without label `b`"]
+        );
+        assert_eq!(
             ours.differences(&other),
             [
                 "its Dockerfile differs",
                 "its target is `test`, not `prod`",
                 "it was built without build arg `NEW`",
                 "build arg `VERSION` differs",
-                "label `a` differs",
-                "it was built without label `b`",
                 "it was built without secret `npm`",
                 "its context is `app`, not `web`",
             ]

@@ -54,12 +54,11 @@ async fn another_recipe_under_the_same_commit_is_not_the_image_that_was_built() 
     let scene = scene.input("labels", "team=shop\ntier=1");
     let other = scene.run("ship").await;
     insta::assert_snapshot!(scene.ends(&other), @"
-    error[SW-IMAGE-RECIPE]: nothing was written: tag 9f2c1e4 holds an image of another recipe
+    notice[SW-IMAGE-RECIPE]: tag 9f2c1e4 holds an image with other labels, which is taken as it is
       why:  label `team` differs
             it was built without label `tier`
-      now:  9f2c1e4 serves, 3/3 ready
-      next: ship a new commit, or `allow: SW-IMAGE-RECIPE` if it is the right image all the same
-    -> 3
+      next: ship a new commit, if it needs the labels of this run
+    -> 0
     web:9f2c1e4@@NEW@, 3 ready, run @NEW@
     ");
     let scene = scene.input("labels", "");
