@@ -145,8 +145,8 @@ pub async fn commit(inputs: &Inputs, context: Option<&Context>) -> Result<Checke
         Dirty::Clean => (Vec::new(), None),
     };
     // A new file changes no image that was built before.
-    let new = match (&inputs.image, checkout.new) {
-        (None, new) if !new.is_empty() && ships(inputs) => bench::built_in(inputs, new).await,
+    let new = match checkout.new {
+        new if !new.is_empty() && builds(inputs) => bench::built_in(inputs, new).await,
         _ => Vec::new(),
     };
     let changed = changed.into_iter().map(|path| Differs { path, is_new: false });
@@ -206,7 +206,7 @@ pub async fn look(
             shelf.held = Some(earlier);
         }
     }
-    let builds = ships(inputs) && inputs.image.is_none();
+    let builds = builds(inputs);
     let dirty = commit.as_ref().is_some_and(|commit| commit.dirty);
     let (mut bench, mut recipe) = (None, None);
     if builds && (shelf.held.is_none() || dirty) {
@@ -286,4 +286,9 @@ pub fn tag(inputs: &Inputs, commit: &Commit) -> Tag {
 pub fn ships(inputs: &Inputs) -> bool {
     use crate::inputs::table::Command;
     inputs.intent == Intent::Ship && matches!(inputs.command, Command::Ship | Command::Plan)
+}
+
+/// Whether this run builds where nothing is under the commit's tag.
+fn builds(inputs: &Inputs) -> bool {
+    ships(inputs) && inputs.image.is_none()
 }

@@ -211,8 +211,7 @@ fn shipped(
 fn unjoined(facts: &Facts, commit: &Commit) -> Box<Failure> {
     let name = facts.uri.as_ref().map(|uri| (uri.to_string(), uri.repository.clone()));
     let (uri, name) = name.unwrap_or_default();
-    let shown = |tag: &Tag| tag.as_str().replacen(commit.sha.as_str(), commit.sha.short(), 1);
-    let tags: Vec<_> = facts.parts.iter().map(shown).collect();
+    let tags: Vec<_> = facts.parts.iter().map(|tag| short_tag(tag, commit)).collect();
     let only: Vec<_> = facts.parts.iter().map(|tag| format!("image: {uri}:{tag}")).collect();
     let failure = Failure::new(
         Code::PlatformMissing,

@@ -176,7 +176,8 @@ async fn ecr(
             if let Some(commit) = commit {
                 reads.add(1);
                 shelf.held = registry.held(&Reference::Tag(super::tag(inputs, commit))).await?;
-                if shelf.held.is_none() && builds(inputs) && !commit.dirty {
+                let builds = super::builds(inputs) && !inputs.push_only && !commit.dirty;
+                if builds && shelf.held.is_none() {
                     shelf.parts = parts(&registry, commit, &inputs.platforms, reads).await?;
                 }
             }
@@ -190,11 +191,6 @@ async fn ecr(
     Ok(shelf)
 }
 
-/// Whether this run would build where nothing is under the commit's tag.
-fn builds(inputs: &Inputs) -> bool {
-    super::ships(inputs) && inputs.image.is_none() && !inputs.push_only
-}
-
 /// Images of the commit that native runners pushed, and that nobody has joined.
 async fn parts(
     registry: &Registry,
@@ -202,7 +198,8 @@ async fn parts(
     given: &[Platform],
     reads: &Reads,
 ) -> Result<Vec<Tag>, Failure> {
-    let platforms: BTreeSet<_> = Platform::usual().into_iter().chain(given.to_vec()).collect();
+    let platforms: BTreeSet<_> =
+        Platform::usual().into_iter().chain(given.iter().cloned()).collect();
     let tags: Vec<_> = platforms.iter().map(|platform| commit.tag_for(platform)).collect();
     reads.add(tags.len());
     let asked = tags.into_iter().map(|tag| async move {
